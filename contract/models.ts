@@ -1,0 +1,273 @@
+import { z } from 'zod';
+import { defineRoute } from './route.ts';
+
+export const engine = z.enum(['llamacpp', 'vllm']);
+export type Engine = z.infer<typeof engine>;
+
+export const task = z.enum(['generate', 'embed']);
+export type Task = z.infer<typeof task>;
+
+/**
+ * What was observed of a model. `starting`: its container is being made; `loading`: the engine runs and reads the weights;
+ * `unhealthy`: it was ready and does not answer now.
+ */
+export const modelState = z.enum(['stopped', 'starting', 'loading', 'ready', 'unhealthy', 'stopping', 'failed']);
+export type ModelState = z.infer<typeof modelState>;
+
+/** A name that clients send as `model`. */
+export const servedName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, 'letters, digits and . _ : / - only, starting with a letter or digit');
+
+/** The essentials of a llama.cpp server; null leaves the engine's own default. */
+export const llamacppOptions = z.object({
+  context_size: z
+    .number()
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .nullable()
+    .default(null)
+    .describe("Context in tokens, shared by all slots (-c); 0 takes the model's own"),
+  gpu_layers: z.number().int().min(0).max(999).nullable().default(null).describe('Layers kept on the GPU (-ngl)'),
+  parallel: z
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .nullable()
+    .default(null)
+    .describe('Requests answered at the same time (--parallel)'),
+  batch_size: z.number().int().min(1).max(65536).nullable().default(null).describe('Logical batch in tokens (-b)'),
+  threads: z.number().int().min(1).max(1024).nullable().default(null).describe('CPU threads (-t)'),
+});
+/** The essentials of a vLLM server; null leaves the engine's own default. */
+export const vllmOptions = z.object({
+  max_model_len: z
+    .number()
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .nullable()
+    .default(null)
+    .describe('Longest context in tokens (--max-model-len)'),
+  gpu_memory_utilization: z
+    .number()
+    .min(0.05)
+    .max(0.98)
+    .nullable()
+    .default(null)
+    .describe('Share of GPU memory that vLLM may take (--gpu-memory-utilization)'),
+  tensor_parallel_size: z
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .nullable()
+    .default(null)
+    .describe('GPUs that share one model (--tensor-parallel-size)'),
+  max_num_seqs: z
+    .number()
+    .int()
+    .min(1)
+    .max(4096)
+    .nullable()
+    .default(null)
+    .describe('Requests answered at the same time (--max-num-seqs)'),
+  dtype: z
+    .enum(['auto', 'half', 'bfloat16', 'float32'])
+    .nullable()
+    .default(null)
+    .describe('Number type of the weights (--dtype)'),
+});
+export const engineOptions = { llamacpp: llamacppOptions, vllm: vllmOptions };
+export type LlamacppOptions = z.infer<typeof llamacppOptions>;
+export type VllmOptions = z.infer<typeof vllmOptions>;
+
+const modelBase = z.object({
+  name: z.string().trim().min(1).max(128),
+  served_name: servedName,
+  task: task.default('generate'),
+  /** Folder below CORTEX_MODELS_DIR, with / between names. */
+  folder: z.string().min(1).max(1024),
+});
+/** A model to be made from a local folder. `file` is the .gguf file inside the folder (the first part of a set). */
+export const newModel = z.discriminatedUnion('engine', [
+  modelBase.extend({
+    engine: z.literal('llamacpp'),
+    file: z.string().min(1).max(1024),
+    options: llamacppOptions.prefault({}),
+  }),
+  modelBase.extend({ engine: z.literal('vllm'), file: z.null().default(null), options: vllmOptions.prefault({}) }),
+]);
+export type NewModel = z.infer<typeof newModel>;
+
+export const model = z.object({
+  id: z.string(),
+  name: z.string(),
+  served_name: z.string(),
+  engine,
+  task,
+  folder: z.string(),
+  file: z.string().nullable(),
+  options: z.union([llamacppOptions.strict(), vllmOptions.strict()]),
+  image: z.string(),
+  wanted: z.enum(['running', 'stopped']),
+  state: modelState,
+  /** Why it is in this state, in words: `not enough GPU memory`. */
+  reason: z.string().nullable(),
+  /** What to do about it, when there is something to do. */
+  hint: z.string().nullable(),
+  /** Since when it has been in this state. */
+  since: z.iso.datetime(),
+  created_at: z.iso.datetime(),
+});
+export type Model = z.infer<typeof model>;
+
+/** One model that a folder offers. */
+export const candidate = z.object({
+  engine,
+  task,
+  file: z.string().nullable(),
+  label: z.string(),
+  sizeBytes: z.number().int(),
+  parts: z.number().int(),
+  architecture: z.string().nullable(),
+  context_length: z.number().int().nullable(),
+  quantization: z.string().nullable(),
+});
+export type Candidate = z.infer<typeof candidate>;
+
+export const folderSummary = z.object({
+  folder: z.string(),
+  sizeBytes: z.number().int(),
+  formats: z.array(z.enum(['gguf', 'safetensors'])),
+  /** Served names of models that already use it. */
+  used_by: z.array(z.string()),
+});
+export type FolderSummary = z.infer<typeof folderSummary>;
+
+export const folderInspection = z.object({
+  folder: z.string(),
+  candidates: z.array(candidate),
+  /** What is in the folder but can't be served, or lacks something, and why. */
+  problems: z.array(z.object({ file: z.string().nullable(), message: z.string() })),
+  files: z.array(z.object({ name: z.string(), sizeBytes: z.number().int() })),
+  /** The folder's README or licence was found under this name. */
+  license_file: z.string().nullable(),
+});
+export type FolderInspection = z.infer<typeof folderInspection>;
+
+/** One line of a start's story: what is being done, or a line that the engine wrote. */
+export const modelEvent = z.object({
+  model_id: z.string(),
+  at: z.iso.datetime(),
+  kind: z.enum(['state', 'step']),
+  state: modelState,
+  text: z.string(),
+});
+export type ModelEvent = z.infer<typeof modelEvent>;
+
+/** The exact container of a model, secrets left out. */
+export const launchPlan = z.object({
+  image: z.string(),
+  image_cached: z.boolean(),
+  command: z.array(z.string()),
+  mounts: z.array(z.string()),
+  network: z.string(),
+  gpus: z.boolean(),
+});
+export type LaunchPlan = z.infer<typeof launchPlan>;
+
+const idParam = z.object({ id: z.string() });
+const one = z.object({ model });
+
+export const modelRoutes = {
+  listModels: defineRoute({
+    method: 'GET',
+    path: '/admin/models',
+    access: 'models:read',
+    summary: 'List models with their observed state',
+    response: z.object({ models: z.array(model) }),
+  }),
+  createModel: defineRoute({
+    method: 'POST',
+    path: '/admin/models',
+    access: 'models:write',
+    summary: 'Make a model from a local folder',
+    body: newModel,
+    response: one,
+  }),
+  planModel: defineRoute({
+    method: 'POST',
+    path: '/admin/models/plan',
+    access: 'models:write',
+    summary: 'The exact container of a model that is not made yet',
+    body: newModel,
+    response: launchPlan,
+  }),
+  getModel: defineRoute({
+    method: 'GET',
+    path: '/admin/models/:id',
+    access: 'models:read',
+    summary: 'One model',
+    params: idParam,
+    response: one,
+  }),
+  deleteModel: defineRoute({
+    method: 'DELETE',
+    path: '/admin/models/:id',
+    access: 'models:write',
+    summary: "Delete a model's record; its files stay",
+    params: idParam,
+    response: z.object({ status: z.literal('deleted') }),
+  }),
+  startModel: defineRoute({
+    method: 'POST',
+    path: '/admin/models/:id/start',
+    access: 'models:write',
+    summary: 'Ask for it to run; refused at once where its image is not there and may not be pulled',
+    params: idParam,
+    response: one,
+  }),
+  stopModel: defineRoute({
+    method: 'POST',
+    path: '/admin/models/:id/stop',
+    access: 'models:write',
+    summary: 'Ask for it to stop',
+    params: idParam,
+    response: one,
+  }),
+  modelLogs: defineRoute({
+    method: 'GET',
+    path: '/admin/models/:id/logs',
+    access: 'models:read',
+    summary: "The engine's log, newest last",
+    params: idParam,
+    query: z.object({ tail: z.coerce.number().int().min(1).max(10_000).default(500) }),
+    response: z.object({ lines: z.array(z.string()) }),
+  }),
+  modelEvents: defineRoute({
+    method: 'GET',
+    path: '/admin/models/events',
+    access: 'models:read',
+    summary: 'Server-sent events: each model that changed',
+    kind: 'stream',
+    response: z.union([z.object({ model }), z.object({ event: modelEvent }), z.object({ deleted: z.string() })]),
+  }),
+  listFolders: defineRoute({
+    method: 'GET',
+    path: '/admin/folders',
+    access: 'models:write',
+    summary: 'Folders below CORTEX_MODELS_DIR',
+    response: z.object({ root: z.string(), folders: z.array(folderSummary) }),
+  }),
+  inspectFolder: defineRoute({
+    method: 'GET',
+    path: '/admin/folders/inspect',
+    access: 'models:write',
+    summary: 'What a folder holds and which engine can run it',
+    query: z.object({ folder: z.string() }),
+    response: folderInspection,
+  }),
+};

@@ -1,0 +1,31 @@
+import type { z } from 'zod';
+import { identityRoutes } from './identity.ts';
+import { keyRoutes } from './keys.ts';
+import { modelRoutes } from './models.ts';
+import type { Route } from './route.ts';
+import { systemRoutes } from './system.ts';
+import { usageRoutes } from './usage.ts';
+
+/** Every route of the control plane by its name. The server must handle each; a missing handler does not compile. */
+export const routes = { ...identityRoutes, ...keyRoutes, ...modelRoutes, ...systemRoutes, ...usageRoutes };
+export type Routes = typeof routes;
+export type RouteName = keyof Routes;
+
+type Output<R extends Route, K extends 'params' | 'query' | 'body'> =
+  R extends Record<K, infer S extends z.ZodType> ? z.output<S> : undefined;
+type Input<R extends Route, K extends 'params' | 'query' | 'body'> =
+  R extends Record<K, infer S extends z.ZodType> ? z.input<S> : undefined;
+
+/** What a handler gets: checked and with defaults filled in. */
+export interface RouteRequest<R extends Route> {
+  readonly params: Output<R, 'params'>;
+  readonly query: Output<R, 'query'>;
+  readonly body: Output<R, 'body'>;
+}
+/** What a client sends. */
+export interface RouteInput<R extends Route> {
+  readonly params: Input<R, 'params'>;
+  readonly query: Input<R, 'query'>;
+  readonly body: Input<R, 'body'>;
+}
+export type RouteResponse<R extends Route> = z.output<R['response']>;
