@@ -1,0 +1,31 @@
+import { type Kysely, type Migration, Migrator, sql } from 'kysely';
+import { CortexError } from '../../../contract/errors.ts';
+import { foundation } from './migrations/2026-11-23-foundation.ts';
+import type { Database } from './schema.ts';
+
+/** In order, oldest first. A migration that has left the house is never changed: add another one. */
+const migrations: readonly (readonly [string, Migration])[] = [['2026-11-23-foundation', foundation]];
+
+/**
+ * Brings the schema up to this version; forward only.
+ * @throws CortexError schema_newer where a newer Cortex has written the database
+ */
+export async function migrate(
+  db: Kysely<Database>,
+  known: readonly (readonly [string, Migration])[] = migrations,
+): Promise<void> {
+  const names = new Set(known.map(([name]) => name));
+  for (const name of await appliedNames(db)) {
+    if (!names.has(name)) throw new CortexError('schema_newer', { found: name });
+  }
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => Object.fromEntries(known) } });
+  const { error } = await migrator.migrateToLatest();
+  if (error) throw error;
+}
+
+async function appliedNames(db: Kysely<Database>): Promise<string[]> {
+  const table = await sql<{ found: string | null }>`select to_regclass('kysely_migration')::text as found`.execute(db);
+  if (!table.rows[0]?.found) return [];
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
+  return rows.map((row) => row.name);
+}

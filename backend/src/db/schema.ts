@@ -1,0 +1,92 @@
+import type { ColumnType, Kysely, Transaction } from 'kysely';
+
+type Time = ColumnType<Date, Date | string, Date | string>;
+type NullableTime = ColumnType<Date | null, Date | string | null, Date | string | null>;
+/** JSON goes in as text and comes out parsed, unchecked: repositories parse it with zod. */
+type Json = ColumnType<unknown, string, string>;
+type NullableJson = ColumnType<unknown, string | null, string | null>;
+
+interface OrganizationsTable {
+  id: string;
+  name: string;
+  created_at: Time;
+}
+
+interface UsersTable {
+  id: string;
+  organization_id: string;
+  username: string;
+  role: string;
+  password_hash: string;
+  must_change_password: boolean;
+  created_at: Time;
+}
+
+interface SessionsTable {
+  id: string;
+  /** SHA-256 of the cookie's value, in hex. */
+  hash: string;
+  user_id: string;
+  created_at: Time;
+  expires_at: Time;
+}
+
+interface ApiKeysTable {
+  id: string;
+  organization_id: string;
+  user_id: string;
+  name: string;
+  prefix: string;
+  /** SHA-256 of the key, in hex. */
+  hash: string;
+  scopes: Json;
+  models: NullableJson;
+  created_at: Time;
+  expires_at: NullableTime;
+  revoked_at: NullableTime;
+}
+
+interface ModelsTable {
+  id: string;
+  name: string;
+  served_name: string;
+  engine: string;
+  task: string;
+  folder: string;
+  file: string | null;
+  options: Json;
+  wanted: string;
+  created_at: Time;
+}
+
+interface UsageTable {
+  request_id: string;
+  at: Time;
+  key_id: string | null;
+  user_id: string | null;
+  organization_id: string | null;
+  model_id: string | null;
+  served_name: string;
+  endpoint: string;
+  streamed: boolean;
+  status: number;
+  outcome: string;
+  prompt_tokens: number;
+  completion_tokens: number;
+  estimated: boolean;
+  duration_ms: number;
+  first_byte_ms: number | null;
+}
+
+/** Every table. */
+export interface Database {
+  organizations: OrganizationsTable;
+  users: UsersTable;
+  sessions: SessionsTable;
+  api_keys: ApiKeysTable;
+  models: ModelsTable;
+  usage: UsageTable;
+}
+
+/** What a repository takes first: the database, or a transaction of it. */
+export type Executor = Kysely<Database> | Transaction<Database>;
