@@ -138,7 +138,7 @@ function findRoot(env: Readonly<Record<string, string | undefined>>): string {
 export function renderEnvExample(): string {
   const lines = [
     '# Settings of Cortex. Copy a line to backend/.env and change it there; variables of the environment go first.',
-    '# This file is printed from backend/src/config-settings.ts by scripts/print-env-example.mjs: do not edit it.',
+    '# This file is printed from backend/src/config-settings.ts by scripts/generate-docs.mjs: do not edit it.',
   ];
   let group = '';
   for (const name of settingNames) {

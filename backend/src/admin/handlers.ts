@@ -1,0 +1,115 @@
+import type { Me } from '../../../contract/identity.ts';
+import type {
+  FolderInspection,
+  FolderSummary,
+  LaunchPlan,
+  Model,
+  ModelEvent,
+  NewModel,
+} from '../../../contract/models.ts';
+import { rightsOf } from '../../../contract/rights.ts';
+import type { ImageReadiness } from '../../../contract/system.ts';
+import type { SessionRecord } from '../db/identity-records.ts';
+import type { ListedUsage, UsageFilter, UsageTotals } from '../db/usage-records.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { SystemStatus } from '../system/system-status.ts';
+import type { Handlers } from './handler.ts';
+import { endedSessionCookie, sessionCookie } from './session-cookie.ts';
+
+/** What a client of the model events hears. */
+export type ModelChange = { readonly model: Model } | { readonly event: ModelEvent } | { readonly deleted: string };
+
+/** The part of models/ that routes call. Each rejects with a CortexError for people. */
+export interface ModelOperations {
+  list(): Promise<Model[]>;
+  get(id: string): Promise<Model>;
+  create(model: NewModel): Promise<Model>;
+  plan(model: NewModel): Promise<LaunchPlan>;
+  delete(id: string): Promise<void>;
+  start(id: string): Promise<Model>;
+  stop(id: string): Promise<Model>;
+  logs(id: string, tail: number): Promise<string[]>;
+  changes(signal: AbortSignal): AsyncIterable<ModelChange>;
+  listFolders(): Promise<{ root: string; folders: FolderSummary[] }>;
+  inspectFolder(folder: string): Promise<FolderInspection>;
+}
+
+export interface HandlerParts {
+  readonly identity: Identity;
+  readonly models: ModelOperations;
+  readonly system: SystemStatus;
+  readonly usage: {
+    list(filter: UsageFilter): Promise<ListedUsage[]>;
+    total(filter: Omit<UsageFilter, 'limit'>): Promise<UsageTotals>;
+  };
+  readonly imageReadiness: () => Promise<ImageReadiness>;
+  readonly version: string;
+  readonly offlineMode: () => Promise<boolean> | boolean;
+  readonly sessionTtlSeconds: number;
+}
+
+const ok = { status: 'ok' } as const;
+
+/** Every route's handler: a few lines over the parts. */
+export function createHandlers(parts: HandlerParts): Handlers {
+  const { identity, models, system, usage } = parts;
+
+  const meOf = async (session: SessionRecord): Promise<Me> => ({
+    user: {
+      id: session.user.id,
+      username: session.user.username,
+      role: session.user.role,
+      must_change_password: session.user.mustChangePassword,
+    },
+    rights: [...rightsOf[session.user.role]],
+    version: parts.version,
+    offline_mode: await parts.offlineMode(),
+  });
+
+  return {
+    login: async ({ body }, context) => {
+      const { token, session } = await identity.login(body.username, body.password, context.address);
+      context.setCookie(sessionCookie(token, parts.sessionTtlSeconds));
+      return meOf(session);
+    },
+    logout: async (_request, context) => {
+      await identity.logout(context.session);
+      context.setCookie(endedSessionCookie);
+      return ok;
+    },
+    me: (_request, context) => meOf(context.session),
+    changePassword: async ({ body }, context) => {
+      await identity.changePassword(context.session, body.current, body.next);
+      return ok;
+    },
+    bootstrap: ({ body }) => identity.bootstrap(body.username, body.organization),
+
+    listKeys: async () => ({ keys: await identity.listKeys() }),
+    createKey: ({ body }, context) => identity.createKey(context.session, body),
+    revokeKey: async ({ params }) => ({ key: await identity.revokeKey(params.id) }),
+
+    listModels: async () => ({ models: await models.list() }),
+    createModel: async ({ body }) => ({ model: await models.create(body) }),
+    planModel: ({ body }) => models.plan(body),
+    getModel: async ({ params }) => ({ model: await models.get(params.id) }),
+    deleteModel: async ({ params }) => {
+      await models.delete(params.id);
+      return { status: 'deleted' };
+    },
+    startModel: async ({ params }) => ({ model: await models.start(params.id) }),
+    stopModel: async ({ params }) => ({ model: await models.stop(params.id) }),
+    modelLogs: async ({ params, query }) => ({ lines: await models.logs(params.id, query.tail) }),
+    modelEvents: (_request, context) => models.changes(context.signal),
+    listFolders: () => models.listFolders(),
+    inspectFolder: ({ query }) => models.inspectFolder(query.folder),
+
+    health: () => system.health(),
+    dockerImages: () => parts.imageReadiness(),
+    systemSummary: () => system.summary(),
+
+    listUsage: async ({ query }) => {
+      const [records, totals] = await Promise.all([usage.list(query), usage.total(query)]);
+      return { records, totals };
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { type Kysely, sql } from 'kysely';
+import type { Health, SystemSummary } from '../../../contract/system.ts';
+import type { Database } from '../db/schema.ts';
+import { type EngineStatusSource, readDockerStatus } from './docker-status.ts';
+import { HostReadings, readGpus } from './host.ts';
+
+export interface SystemStatusOptions {
+  readonly version: string;
+  readonly offlineMode: () => Promise<boolean> | boolean;
+  readonly engine: EngineStatusSource;
+  readonly dockerAddress: string;
+  readonly db: Kysely<Database>;
+  readonly databaseKind: 'embedded' | 'postgres';
+  readonly modelsDir: string;
+  /** False while the usage journal can't be written. */
+  readonly journalOk: () => boolean;
+  readonly countModels: () => { readonly ready: number; readonly total: number };
+}
+
+/** What the server says of itself and of the machine that it runs on. */
+export class SystemStatus {
+  readonly #options: SystemStatusOptions;
+  readonly #startedAt = new Date().toISOString();
+  readonly #host = new HostReadings();
+
+  constructor(options: SystemStatusOptions) {
+    this.#options = options;
+  }
+
+  /** Cortex works without Docker (the UI and the API do), so its absence is told and does not count as degraded. */
+  async health(): Promise<Health> {
+    const [database, docker] = await Promise.all([this.#databaseOk(), this.#docker()]);
+    const journal = this.#options.journalOk();
+    return {
+      status: database && journal ? 'ok' : 'degraded',
+      version: this.#options.version,
+      checks: {
+        database: database ? 'ok' : 'failed',
+        docker: docker.available ? 'ok' : 'absent',
+        usage_journal: journal ? 'ok' : 'failed',
+      },
+      models: this.#options.countModels(),
+    };
+  }
+
+  async summary(): Promise<SystemSummary> {
+    const options = this.#options;
+    const [offlineMode, docker, databaseOk, host, gpus] = await Promise.all([
+      options.offlineMode(),
+      this.#docker(),
+      this.#databaseOk(),
+      this.#host.read(options.modelsDir),
+      readGpus(),
+    ]);
+    return {
+      version: options.version,
+      started_at: this.#startedAt,
+      offline_mode: offlineMode,
+      docker,
+      database: { kind: options.databaseKind, ok: databaseOk },
+      models_dir: options.modelsDir,
+      host,
+      gpus,
+    };
+  }
+
+  #docker(): Promise<SystemSummary['docker']> {
+    return readDockerStatus(this.#options.engine, this.#options.dockerAddress);
+  }
+
+  async #databaseOk(): Promise<boolean> {
+    return sql`select 1`.execute(this.#options.db).then(
+      () => true,
+      () => false,
+    );
+  }
+}

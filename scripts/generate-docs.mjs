@@ -1,0 +1,138 @@
+// Writes docs/reference/*.md and backend/.env.example from the definitions in the code. Run after a build:
+//   node scripts/generate-docs.mjs            writes them
+//   node scripts/generate-docs.mjs --check    fails where one is not what it would write
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { renderEnvExample } from '../dist/backend/src/config.js';
+import { settingDefinitions } from '../dist/backend/src/config-settings.js';
+import { errorDefinitions } from '../dist/contract/errors.js';
+import { routes } from '../dist/contract/routes.js';
+
+const made = 'This page is printed from the code by `node scripts/generate-docs.mjs`: do not edit it.';
+const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+function configuration() {
+  const lines = [
+    '# Settings',
+    '',
+    made,
+    '',
+    'A setting is a variable of the environment or a line of `backend/.env`; the environment goes first. An empty value counts as not set.',
+    'A wrong value stops the start and names the variable, the value, where it came from and what is allowed.',
+  ];
+  let group = '';
+  for (const [name, setting] of Object.entries(settingDefinitions)) {
+    if (setting.group !== group) {
+      group = setting.group;
+      lines.push('', `## ${group}`, '', '| Setting | Default | Allowed | What it does |', '|---|---|---|---|');
+    }
+    const value = setting.default === '' ? '(empty)' : `\`${setting.default}\``;
+    lines.push(`| \`${name}\` | ${value} | ${cell(setting.allowed)} | ${cell(setting.description)} |`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** Stands for every parameter: shows its name where a value would be. */
+const names = new Proxy({}, { get: (_target, name) => `‹${String(name)}›` });
+
+function errors() {
+  const lines = [
+    '# Errors',
+    '',
+    made,
+    '',
+    "Every error answer has OpenAI's shape, with a hint and the request's id:",
+    '',
+    '```json',
+    '{ "error": { "message": "…", "type": "…", "param": null, "code": "…", "hint": "…", "request_id": "…" } }',
+    '```',
+    '',
+    'Clients should switch on `code`; the words may change. The command line ends with the exit code.',
+    '',
+    '| Code | HTTP | Type | Exit | Message | What to do |',
+    '|---|---|---|---|---|---|',
+  ];
+  for (const [code, e] of Object.entries(errorDefinitions)) {
+    const words = `${cell(e.message(names))} | ${cell(e.hint(names))}`;
+    lines.push(`| \`${code}\` | ${e.status} | \`${e.type}\` | ${e.exit} | ${words} |`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** A JSON schema in few words: `{ name: string, scopes?: ('chat' | 'models')[] }`. */
+function shape(schema) {
+  if (schema === undefined || schema === true) return 'any';
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' \\| ');
+  const union = schema.anyOf ?? schema.oneOf;
+  if (union) return union.map(shape).join(' \\| ');
+  if (schema.type === 'array') {
+    const inner = shape(schema.items);
+    return inner.includes(' ') && !inner.startsWith('{') ? `(${inner})[]` : `${inner}[]`;
+  }
+  if (schema.type === 'object') {
+    const required = new Set(schema.required ?? []);
+    const fields = Object.entries(schema.properties ?? {});
+    return `{ ${fields.map(([name, value]) => `${name}${required.has(name) ? '' : '?'}: ${shape(value)}`).join(', ')} }`;
+  }
+  return schema.type ?? 'any';
+}
+
+const accessWords = {
+  public: 'anyone',
+  session: 'anyone signed in',
+  local:
+    'the command line of this machine (`Authorization: Bearer` and the content of `local-token` in the data folder)',
+};
+
+function api() {
+  const lines = [
+    '# Routes of the control plane',
+    '',
+    made,
+    '',
+    'All are on the API port (8084) and on the UI port (3001). Sign in at `POST /auth/login` and send the cookie `cortex_session` that it sets.',
+    'The OpenAI-compatible routes under `/v1` take an API key instead: see docs/api.md.',
+  ];
+  const described = (name, schema, io) => {
+    if (schema)
+      lines.push(
+        `- ${name}: \`${shape(z.toJSONSchema(schema, { io, unrepresentable: 'any' })).replaceAll('\\|', '|')}\``,
+      );
+  };
+  for (const route of Object.values(routes)) {
+    lines.push('', `## ${route.method} ${route.path}`, '', `${route.summary}.`, '');
+    lines.push(`- Who: ${accessWords[route.access] ?? `those with the right \`${route.access}\``}`);
+    described('Path', route.params, 'input');
+    described('Query', route.query, 'input');
+    described('Body', route.body, 'input');
+    described(route.kind === 'stream' ? 'Answer (server-sent events)' : 'Answer', route.response, 'output');
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const pages = {
+  'docs/reference/configuration.md': configuration(),
+  'docs/reference/errors.md': errors(),
+  'docs/reference/api.md': api(),
+  'backend/.env.example': renderEnvExample(),
+};
+
+const pathOf = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const read = (name) => {
+  try {
+    return readFileSync(pathOf(name), 'utf8');
+  } catch {
+    return null;
+  }
+};
+
+if (process.argv.includes('--check')) {
+  const stale = Object.entries(pages).filter(([name, text]) => read(name) !== text);
+  for (const [name] of stale) console.error(`${name} is not up to date: node scripts/generate-docs.mjs`);
+  process.exitCode = stale.length > 0 ? 1 : 0;
+} else {
+  mkdirSync(pathOf('docs/reference'), { recursive: true });
+  for (const [name, text] of Object.entries(pages)) writeFileSync(pathOf(name), text);
+}
