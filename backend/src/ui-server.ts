@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 
 // All of the UI comes from its own origin; styles may be set by scripts (charts, dialogs), scripts only from files.
 const contentSecurityPolicy = [
@@ -29,7 +29,7 @@ const notBuilt =
 
 /** Serves the built UI; every path that is not a file is the single page, whose router knows it. */
 export async function createUiServer(frontendDir: string, logger: FastifyBaseLogger): Promise<FastifyInstance> {
-  const app = Fastify({ loggerInstance: logger, disableRequestLogging: true });
+  const app = Fastify({ loggerInstance: logger, logController: new LogController({ disableRequestLogging: true }) });
   app.addHook('onRequest', async (_request, reply) => void reply.headers(headers));
   if (!existsSync(join(frontendDir, 'index.html'))) {
     app.setNotFoundHandler((_request, reply) => reply.status(503).type('text/html; charset=utf-8').send(notBuilt));
