@@ -1,0 +1,158 @@
+import { z } from 'zod';
+import { CortexError } from '../contract/errors.ts';
+import type { Connection } from './connection.ts';
+import { readLogLines } from './stream.ts';
+
+/** The part of the Engine's container specification that we use (API 1.41). */
+export interface ContainerSpec {
+  readonly Image: string;
+  readonly Entrypoint?: readonly string[];
+  readonly Cmd?: readonly string[];
+  readonly Env?: readonly string[];
+  readonly Labels?: Readonly<Record<string, string>>;
+  readonly HostConfig?: {
+    readonly Binds?: readonly string[];
+    readonly NetworkMode?: string;
+    readonly CapDrop?: readonly string[];
+    readonly SecurityOpt?: readonly string[];
+    readonly PidsLimit?: number;
+    readonly ShmSize?: number;
+    readonly LogConfig?: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
+    readonly RestartPolicy?: { readonly Name: string };
+    readonly DeviceRequests?: readonly {
+      readonly Driver: string;
+      readonly Count: number;
+      readonly Capabilities: readonly (readonly string[])[];
+    }[];
+  };
+}
+
+const inspected = z
+  .object({
+    Id: z.string(),
+    Name: z.string(),
+    Image: z.string(),
+    Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }),
+    State: z.object({
+      Status: z.string(),
+      ExitCode: z.number(),
+      OOMKilled: z.boolean().nullish(),
+      Error: z.string().nullish(),
+      StartedAt: z.string(),
+    }),
+    NetworkSettings: z.object({ Networks: z.record(z.string(), z.object({ IPAddress: z.string() })).nullish() }),
+  })
+  .transform((container) => ({
+    id: container.Id,
+    name: container.Name.replace(/^\//, ''),
+    labels: container.Config.Labels ?? {},
+    /** created, running, exited, dead … */
+    status: container.State.Status,
+    exitCode: container.State.ExitCode,
+    oomKilled: container.State.OOMKilled ?? false,
+    error: container.State.Error ?? '',
+    startedAt: container.State.StartedAt,
+    addresses: Object.fromEntries(
+      Object.entries(container.NetworkSettings.Networks ?? {}).map(([name, network]) => [name, network.IPAddress]),
+    ),
+  }));
+export type ContainerDetails = z.infer<typeof inspected>;
+
+const listed = z.array(
+  z
+    .object({ Id: z.string(), State: z.string(), Labels: z.record(z.string(), z.string()).nullish() })
+    .transform((container) => ({
+      id: container.Id,
+      status: container.State,
+      labels: container.Labels ?? {},
+    })),
+);
+export type ListedContainer = z.infer<typeof listed>[number];
+
+export class Containers {
+  readonly #connection: Connection;
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Gives the new container's id. */
+  async create(name: string, spec: ContainerSpec): Promise<string> {
+    const action = `create the container ${name}`;
+    const created = await this.#connection.json('/containers/create', z.object({ Id: z.string() }), {
+      method: 'POST',
+      query: { name },
+      json: spec,
+      action,
+    });
+    if (created === null) throw new CortexError('docker_failed', { action, reason: `there is no image ${spec.Image}` });
+    return created.Id;
+  }
+
+  async start(id: string): Promise<void> {
+    const status = await this.#connection.run(`/containers/${id}/start`, {
+      method: 'POST',
+      action: `start the container ${id}`,
+    });
+    if (status === 404)
+      throw new CortexError('docker_failed', { action: `start the container ${id}`, reason: 'it is gone' });
+  }
+
+  /** Does nothing where it has stopped or is gone. */
+  async stop(id: string, options: { timeoutSeconds: number }): Promise<void> {
+    await this.#connection.run(`/containers/${id}/stop`, {
+      method: 'POST',
+      query: { t: options.timeoutSeconds },
+      action: `stop the container ${id}`,
+    });
+  }
+
+  /** Does nothing where it is gone. */
+  async remove(id: string, options: { force?: boolean } = {}): Promise<void> {
+    await this.#connection.run(`/containers/${id}`, {
+      method: 'DELETE',
+      query: { force: options.force ?? false, v: true },
+      action: `remove the container ${id}`,
+    });
+  }
+
+  inspect(id: string): Promise<ContainerDetails | null> {
+    return this.#connection.json(`/containers/${encodeURIComponent(id)}/json`, inspected, {
+      action: `inspect the container ${id}`,
+    });
+  }
+
+  async list(options: { labels?: readonly string[]; all?: boolean }): Promise<ListedContainer[]> {
+    const filters = JSON.stringify({ label: options.labels ?? [] });
+    return (
+      (await this.#connection.json('/containers/json', listed, {
+        query: { all: options.all ?? false, filters },
+        action: 'list containers',
+      })) ?? []
+    );
+  }
+
+  /** Lines of stdout and stderr, oldest first. Nothing where the container is gone. */
+  async *logs(id: string, options: { tail: number; follow?: boolean; signal?: AbortSignal }): AsyncGenerator<string> {
+    const { status, body } = await this.#connection.call(`/containers/${id}/logs`, {
+      query: { stdout: true, stderr: true, tail: options.tail, follow: options.follow ?? false },
+      signal: options.signal,
+      action: `read the log of ${id}`,
+    });
+    if (status === 404) {
+      await body.dump();
+      return;
+    }
+    yield* readLogLines(body);
+  }
+
+  /** Unpacks a tar into a folder of a container that was created; so a secret needs no environment variable. */
+  async putArchive(id: string, path: string, tar: Buffer): Promise<void> {
+    await this.#connection.run(`/containers/${id}/archive`, {
+      method: 'PUT',
+      query: { path },
+      headers: { 'content-type': 'application/x-tar' },
+      body: tar,
+      action: `copy a file into ${id}`,
+    });
+  }
+}

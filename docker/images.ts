@@ -1,0 +1,96 @@
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+import { CortexError } from '../contract/errors.ts';
+import type { Connection } from './connection.ts';
+import { type EngineMessage, followMessages } from './stream.ts';
+
+const inspected = z
+  .object({
+    Id: z.string(),
+    RepoTags: z.array(z.string()).nullish(),
+    RepoDigests: z.array(z.string()).nullish(),
+    Created: z.string().nullish(),
+    Size: z.number(),
+    Architecture: z.string(),
+    Os: z.string(),
+    RootFS: z.object({ Layers: z.array(z.string()).nullish() }).nullish(),
+  })
+  .transform((image) => ({
+    /** The config's digest on the graphdriver store, the tagged manifest's or index's on the containerd store. */
+    id: image.Id,
+    repoTags: image.RepoTags ?? [],
+    repoDigests: image.RepoDigests ?? [],
+    created: image.Created ?? null,
+    sizeBytes: image.Size,
+    /** Diff IDs: the identity that is the same on both stores. */
+    layers: image.RootFS?.Layers ?? [],
+    architecture: image.Architecture,
+    os: image.Os,
+  }));
+export type ImageDetails = z.infer<typeof inspected>;
+
+export class Images {
+  readonly #connection: Connection;
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  inspect(reference: string, signal?: AbortSignal): Promise<ImageDetails | null> {
+    return this.#connection.json(`/images/${encodePath(reference)}/json`, inspected, {
+      action: `inspect ${reference}`,
+      signal,
+    });
+  }
+
+  /** Streams an archive into the Engine. @throws CortexError docker_failed also for errors told inside HTTP 200 */
+  async load(
+    archive: Readable,
+    options: { onMessage?: (message: EngineMessage) => void; signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const action = 'load the image archive';
+    const { body } = await this.#connection.call('/images/load', {
+      method: 'POST',
+      query: { quiet: 0 },
+      headers: { 'content-type': 'application/x-tar' },
+      body: archive,
+      signal: options.signal,
+      action,
+    });
+    await followMessages(body, action, options.onMessage);
+  }
+
+  async pull(
+    reference: string,
+    options: { onMessage?: (message: EngineMessage) => void; signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const action = `pull ${reference}`;
+    const { status, body } = await this.#connection.call('/images/create', {
+      method: 'POST',
+      query: { fromImage: reference },
+      signal: options.signal,
+      action,
+    });
+    if (status === 404) throw new CortexError('docker_failed', { action, reason: (await body.text()).trim() });
+    await followMessages(body, action, options.onMessage);
+  }
+
+  async tag(source: string, repository: string, tag: string): Promise<void> {
+    await this.#connection.run(`/images/${encodePath(source)}/tag`, {
+      method: 'POST',
+      query: { repo: repository, tag },
+      action: `tag ${source}`,
+    });
+  }
+
+  /** True if there was such an image. */
+  async remove(reference: string, options: { force?: boolean } = {}): Promise<boolean> {
+    const status = await this.#connection.run(`/images/${encodePath(reference)}`, {
+      method: 'DELETE',
+      query: { force: options.force ?? false },
+      action: `remove ${reference}`,
+    });
+    return status !== 404;
+  }
+}
+
+const encodePath = (reference: string) => reference.split('/').map(encodeURIComponent).join('/');
