@@ -95,6 +95,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => writer.close());
 
   const engine = new DockerEngine({ host: settings.DOCKER_HOST });
+  closing.add(() => engine.close());
   const catalog = readCatalog({ rootDir, env: config.env });
   const models = new Models({ db, engine, table, config, catalog, rootSecret, logger });
   await models.start();

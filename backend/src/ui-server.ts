@@ -32,18 +32,19 @@ export async function createUiServer(frontendDir: string, logger: FastifyBaseLog
   const app = Fastify({ loggerInstance: logger, logController: new LogController({ disableRequestLogging: true }) });
   app.addHook('onRequest', async (_request, reply) => void reply.headers(headers));
   if (!existsSync(join(frontendDir, 'index.html'))) {
-    app.setNotFoundHandler((_request, reply) => reply.status(503).type('text/html; charset=utf-8').send(notBuilt));
+    app.setNotFoundHandler(async (_request, reply) =>
+      reply.status(503).type('text/html; charset=utf-8').send(notBuilt),
+    );
   } else {
     await app.register(fastifyStatic, {
       root: frontendDir,
       // Vite puts a hash into the names of assets; the page itself must be asked for anew.
-      setHeaders: (response, path) =>
-        response.header(
-          'cache-control',
-          path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
-        ),
+      setHeaders: (response, path) => {
+        const isAsset = path.includes('/assets/');
+        void response.header('cache-control', isAsset ? 'public, max-age=31536000, immutable' : 'no-cache');
+      },
     });
-    app.setNotFoundHandler((request, reply) => {
+    app.setNotFoundHandler(async (request, reply) => {
       const isPage = request.method === 'GET' && !request.url.startsWith('/assets/');
       if (isPage) return reply.header('cache-control', 'no-cache').sendFile('index.html');
       return reply.status(404).type('text/plain; charset=utf-8').send('Not found');

@@ -1,9 +1,12 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import * as identityRecords from '../../backend/src/db/identity-records.ts';
 import * as keyRecords from '../../backend/src/db/key-records.ts';
 import { migrate } from '../../backend/src/db/migrations.ts';
-import { isUniqueViolation } from '../../backend/src/db/open.ts';
+import { isUniqueViolation, openDatabase } from '../../backend/src/db/open.ts';
 import type { Executor } from '../../backend/src/db/schema.ts';
 import { insertUsage, listUsage, totalUsage } from '../../backend/src/db/usage-records.ts';
 import type { UsageRecord } from '../../contract/usage.ts';
@@ -203,5 +206,26 @@ onBothDatabases((database) => {
       await meanwhile;
       expect(await identityRecords.findUserByName(db(), username)).toBeNull();
     });
+  });
+});
+
+describe('the embedded database', () => {
+  it('keeps its rows from one start to the next, and lets nobody else in meanwhile', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'cortex-embedded-'));
+    const first = await openDatabase({ dataDir });
+    const made = await makeUser(first.db);
+    await expect(openDatabase({ dataDir })).rejects.toMatchObject({ code: 'database_unavailable' });
+    await first.close();
+    const second = await openDatabase({ dataDir });
+    expect(await identityRecords.findUserByName(second.db, made.username)).toEqual(made);
+    await second.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  it('is opened again after a crash that left its lock behind', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'cortex-embedded-'));
+    writeFileSync(join(dataDir, 'lock'), `${process.pid} 1\n`);
+    await (await openDatabase({ dataDir })).close();
+    rmSync(dataDir, { recursive: true, force: true });
   });
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { CortexError } from '../../../contract/errors.ts';
+import { lockFolder } from './folder-lock.ts';
 import { migrate } from './migrations.ts';
 import { embeddedDialect } from './pglite-dialect.ts';
 import type { Database } from './schema.ts';
@@ -25,25 +26,32 @@ export async function openDatabase(
   place: DatabasePlace,
   onIdleError: (error: Error) => void = () => undefined,
 ): Promise<OpenDatabase> {
+  const release = 'url' in place || place.dataDir === null ? () => undefined : lock(place.dataDir);
   const db = new Kysely<Database>({
     dialect: 'url' in place ? server(place.url, onIdleError) : embedded(place.dataDir),
   });
+  const close = async () => {
+    await db.destroy();
+    release();
+  };
   try {
     await sql`select 1`.execute(db);
     await migrate(db);
   } catch (error) {
-    await db.destroy();
+    await close();
     if (error instanceof CortexError) throw error;
     throw new CortexError('database_unavailable', { reason: reasonOf(error) }, { cause: error });
   }
-  return { db, kind: 'url' in place ? 'postgres' : 'embedded', close: () => db.destroy() };
+  return { db, kind: 'url' in place ? 'postgres' : 'embedded', close };
+}
+
+function lock(dataDir: string): () => void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  return lockFolder(dataDir);
 }
 
 function embedded(dataDir: string | null) {
-  if (dataDir === null) return embeddedDialect(null);
-  const folder = join(dataDir, 'database');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return embeddedDialect(folder);
+  return embeddedDialect(dataDir === null ? null : join(dataDir, 'database'));
 }
 
 function server(url: string, onIdleError: (error: Error) => void): PostgresDialect {
