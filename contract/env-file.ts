@@ -17,7 +17,7 @@ export function parseEnvFile(text: string, file: string, knownNames: readonly st
     const refuse = (reason: string) => new CortexError('env_line_invalid', { file, line: index + 1, reason });
     if (match === null) throw refuse('this is not a setting');
     const [, name = '', rest = ''] = match;
-    const value = valueOf(rest);
+    const value = readValue(rest);
     if (value === null) throw refuse(`the quotes of ${name} are not closed`);
     const glued = knownNames.find((known) => known.length > 5 && value.includes(`${known}=`));
     if (glued !== undefined) throw refuse(`two settings are on one line: ${name} and ${glued}`);
@@ -26,7 +26,7 @@ export function parseEnvFile(text: string, file: string, knownNames: readonly st
   return values;
 }
 
-function valueOf(rest: string): string | null {
+function readValue(rest: string): string | null {
   const quote = rest[0];
   if (quote === '"' || quote === "'") {
     const end = rest.indexOf(quote, 1);
