@@ -5,7 +5,7 @@ import { CortexError } from '../../contract/errors.ts';
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 const under = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
-const apiPaths = ['/admin', '/auth', '/health'];
+const apiPaths = ['/admin', '/auth', '/health', '/openapi.json'];
 
 /** The API's port: /v1 goes to the gateway, all else to the control plane. */
 export const apiHandler =

@@ -130,6 +130,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     handlers,
     sessions: identity,
     localToken,
+    version,
     logger,
     uiPort: settings.FRONTEND_PORT,
     stopping: stopping.signal,

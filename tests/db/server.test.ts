@@ -155,6 +155,14 @@ describe('the API', () => {
     expect(await (await fetch(api)).json()).toMatchObject({ name: 'Cortex', api: '/v1' });
   });
 
+  it('describes every route in OpenAPI', async () => {
+    const { paths } = (await (await fetch(`${api}/openapi.json`)).json()) as { paths: Record<string, object> };
+    const described = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(described.sort()).toEqual(all.map(({ method, path }) => `${method} ${path.replace(':id', '{id}')}`).sort());
+  });
+
   it('is healthy without Docker, and says that there is none', async () => {
     const answer = await fetch(`${api}/health`);
     expect(await answer.json()).toMatchObject({ status: 'ok', checks: { database: 'ok', docker: 'absent' } });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import swagger from '@fastify/swagger';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -6,7 +7,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify';
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { CortexError, toErrorBody } from '../../../contract/errors.ts';
 import { defineRoute, type Route } from '../../../contract/route.ts';
@@ -35,6 +36,7 @@ export interface AdminServerOptions {
   readonly sessions: SessionFinder;
   readonly localToken: string;
   readonly logger: FastifyBaseLogger;
+  readonly version: string;
   /** Shown at GET / so that a person who opens the API's port finds the UI. */
   readonly uiPort: number;
   /** Ends open event streams when aborted. */
@@ -61,6 +63,10 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   acceptJsonOnly(app);
+  await app.register(swagger, {
+    openapi: { info: { title: 'Cortex', version: options.version } },
+    transform: jsonSchemaTransform,
+  });
 
   const bound = new Map<string, Route>();
   const sessionsOf = new WeakMap<FastifyRequest, SessionRecord>();
@@ -91,6 +97,8 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
       method: route.method,
       url: route.path,
       schema: {
+        summary: route.summary,
+        description: `Access: ${route.access}`,
         ...(route.params ? { params: route.params } : {}),
         ...(route.query ? { querystring: route.query } : {}),
         ...(route.body ? { body: route.body } : {}),
@@ -118,8 +126,10 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
     });
   }
 
+  bound.set('GET /openapi.json', openApiRoute);
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   bound.set('GET /', rootRoute);
-  app.get('/', async (request) => ({
+  app.get('/', { schema: { hide: true } }, async (request) => ({
     name: 'Cortex',
     ui: `${request.protocol}://${request.hostname}:${options.uiPort}/`,
     api: '/v1',
@@ -158,6 +168,13 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   return app;
 }
 
+const openApiRoute = defineRoute({
+  method: 'GET',
+  path: '/openapi.json',
+  access: 'public',
+  summary: 'This description of the routes',
+  response: z.unknown(),
+});
 const rootRoute = defineRoute({
   method: 'GET',
   path: '/',
