@@ -74,6 +74,19 @@ export class Images {
     await followMessages(body, action, options.onMessage);
   }
 
+  /** True where the image's registry answers the Engine: it is the Engine that would pull, with its own proxy and mirrors. */
+  async isInReach(reference: string, signal?: AbortSignal): Promise<boolean> {
+    try {
+      const status = await this.#connection.run(`/distribution/${encodePath(reference)}/json`, {
+        signal,
+        action: `ask the registry of ${reference}`,
+      });
+      return status === 200;
+    } catch {
+      return false;
+    }
+  }
+
   async tag(source: string, repository: string, tag: string): Promise<void> {
     await this.#connection.run(`/images/${encodePath(source)}/tag`, {
       method: 'POST',

@@ -98,7 +98,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => engine.close());
   const catalog = readCatalog({ rootDir, env: config.env });
   const models = new Models({ db, engine, table, config, catalog, rootSecret, logger });
-  await models.start();
+  models.supervise();
   closing.add(() => models.close());
 
   const offlineMode = (): boolean => settings.OFFLINE_MODE;

@@ -1,0 +1,161 @@
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { CortexError } from '../../../contract/errors.ts';
+import type { Candidate, FolderInspection, FolderSummary } from '../../../contract/models.ts';
+import { GgufError, readGgufFacts } from './gguf.ts';
+
+const deepest = 4;
+const mostFolders = 2000;
+
+interface FoundFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/** Folders below the root that hold weights, by name. A root that is not there yet has none. */
+export async function listModelFolders(root: string, usedBy: (folder: string) => string[]): Promise<FolderSummary[]> {
+  const found: FolderSummary[] = [];
+  const visit = async (folder: string, depth: number): Promise<void> => {
+    if (found.length >= mostFolders) return;
+    const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => []);
+    const files = await filesOf(join(root, folder));
+    const formats = (['gguf', 'safetensors'] as const).filter((format) =>
+      files.some((file) => file.name.endsWith(`.${format}`)),
+    );
+    if (folder !== '' && formats.length > 0) {
+      const sizeBytes = files.reduce((total, file) => total + file.sizeBytes, 0);
+      found.push({ folder, sizeBytes, formats, used_by: usedBy(folder) });
+    }
+    if (depth === deepest) return;
+    for (const entry of entries) {
+      if (entry.isDirectory() && !entry.name.startsWith('.'))
+        await visit(folder === '' ? entry.name : `${folder}/${entry.name}`, depth + 1);
+    }
+  };
+  await visit('', 0);
+  return found.sort((a, b) => a.folder.localeCompare(b.folder));
+}
+
+async function filesOf(path: string): Promise<FoundFile[]> {
+  const names = await readdir(path).catch(() => []);
+  const files = await Promise.all(
+    names.map(async (name) => {
+      const found = await stat(join(path, name)).catch(() => null);
+      return found?.isFile() ? [{ name, sizeBytes: found.size }] : [];
+    }),
+  );
+  return files.flat().sort((a, b) => a.name.localeCompare(b.name));
+}
+
+/**
+ * The real path of a folder below the root. Names come from a client: `..`, absolute paths and links out of the root are refused.
+ * @throws CortexError folder_not_found, folder_outside
+ */
+export async function resolveFolder(root: string, folder: string): Promise<string> {
+  if (folder.includes('\0') || folder.startsWith('/') || folder.split('/').includes('..'))
+    throw new CortexError('folder_outside', { folder, root });
+  const realRoot = await realpath(root).catch(() => null);
+  const path = realRoot === null ? null : await realpath(join(realRoot, folder)).catch(() => null);
+  if (realRoot === null || path === null || !(await stat(path)).isDirectory())
+    throw new CortexError('folder_not_found', { folder, root });
+  if (!path.startsWith(realRoot + sep)) throw new CortexError('folder_outside', { folder, root });
+  return path;
+}
+
+/** What a folder holds and which engine can run it. @throws CortexError folder_not_found, folder_outside */
+export async function inspectModelFolder(root: string, folder: string): Promise<FolderInspection> {
+  const path = await resolveFolder(root, folder);
+  const files = await filesOf(path);
+  const problems: FolderInspection['problems'] = [];
+  const candidates = [
+    ...(await ggufCandidates(path, files, problems)),
+    ...safetensorsCandidate(folder, files, problems),
+  ];
+  if (candidates.length === 0 && problems.length === 0) {
+    problems.push({ file: null, message: 'There is no .gguf and no .safetensors file in this folder.' });
+  }
+  const license = files.find((file) => /^(licen[cs]e|notice)(\.|$)/i.test(file.name));
+  return { folder, candidates, problems, files: [...files], license_file: license?.name ?? null };
+}
+
+const partOfSet = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
+
+async function ggufCandidates(
+  path: string,
+  files: readonly FoundFile[],
+  problems: FolderInspection['problems'],
+): Promise<Candidate[]> {
+  const sets = new Map<string, FoundFile[]>();
+  for (const file of files) {
+    if (!file.name.endsWith('.gguf')) continue;
+    const set = partOfSet.exec(file.name);
+    const key = set === null ? file.name : `${set[1]}-of-${set[3]}`;
+    sets.set(key, [...(sets.get(key) ?? []), file]);
+  }
+  const candidates: Candidate[] = [];
+  for (const parts of sets.values()) {
+    const first = parts[0];
+    if (first === undefined) continue;
+    const expected = Number(partOfSet.exec(first.name)?.[3] ?? 1);
+    if (parts.length !== expected) {
+      problems.push({
+        file: first.name,
+        message: `This set has ${expected} parts; ${expected - parts.length} of them are missing.`,
+      });
+      continue;
+    }
+    try {
+      const facts = await readGgufFacts(join(path, first.name));
+      candidates.push({
+        engine: 'llamacpp',
+        // BERT-like architectures and those that name a pooling only embed.
+        task: /bert|embed/i.test(facts.architecture ?? '') || (facts.poolingType ?? 0) > 0 ? 'embed' : 'generate',
+        file: first.name,
+        label: facts.name ?? first.name.replace(/(-\d{5}-of-\d{5})?\.gguf$/, ''),
+        sizeBytes: parts.reduce((total, part) => total + part.sizeBytes, 0),
+        parts: parts.length,
+        architecture: facts.architecture,
+        context_length: facts.contextLength,
+        quantization: facts.quantization,
+      });
+    } catch (error) {
+      if (!(error instanceof GgufError)) throw error;
+      problems.push({ file: first.name, message: `This is not a GGUF file that can be loaded: ${error.message}.` });
+    }
+  }
+  return candidates;
+}
+
+function safetensorsCandidate(
+  folder: string,
+  files: readonly FoundFile[],
+  problems: FolderInspection['problems'],
+): Candidate[] {
+  const weights = files.filter((file) => file.name.endsWith('.safetensors'));
+  if (weights.length === 0) return [];
+  const has = (name: string) => files.some((file) => file.name === name);
+  if (!has('config.json')) {
+    problems.push({ file: 'config.json', message: 'config.json is missing: vLLM reads the architecture from it.' });
+    return [];
+  }
+  if (!['tokenizer.json', 'tokenizer.model', 'vocab.json', 'tekken.json'].some(has)) {
+    problems.push({
+      file: 'tokenizer.json',
+      message: 'There is no tokenizer (tokenizer.json or tokenizer.model): vLLM would look for it on the internet.',
+    });
+    return [];
+  }
+  return [
+    {
+      engine: 'vllm',
+      task: 'generate',
+      file: null,
+      label: folder.split('/').at(-1) ?? folder,
+      sizeBytes: weights.reduce((total, file) => total + file.sizeBytes, 0),
+      parts: weights.length,
+      architecture: null,
+      context_length: null,
+      quantization: null,
+    },
+  ];
+}

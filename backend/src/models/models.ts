@@ -1,0 +1,262 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { CortexError } from '../../../contract/errors.ts';
+import type {
+  Engine,
+  FolderInspection,
+  FolderSummary,
+  LaunchPlan,
+  Model,
+  ModelEvent,
+  ModelState,
+  NewModel,
+} from '../../../contract/models.ts';
+import type { DockerEngine } from '../../../docker/engine.ts';
+import { type Catalog, fileOfImage, imageOf } from '../../../offline/catalog.ts';
+import type { Config } from '../config.ts';
+import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
+import type { Executor } from '../db/schema.ts';
+import type { RoutingTable } from '../routing/table.ts';
+import { ChangeFeed } from './change-feed.ts';
+import { containerName, containerSpec } from './container-spec.ts';
+import { inspectModelFolder, listModelFolders, resolveFolder } from './folders.ts';
+import { ImageGate } from './image-gate.ts';
+import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
+
+export interface ModelsOptions {
+  readonly db: Executor;
+  readonly engine: DockerEngine;
+  readonly table: RoutingTable;
+  readonly config: Config;
+  readonly catalog: Catalog;
+  readonly rootSecret: Buffer;
+  readonly logger: SupervisorLogger;
+}
+
+type Change = { readonly model: Model } | { readonly event: ModelEvent } | { readonly deleted: string };
+
+interface Shown {
+  readonly state: ModelState;
+  readonly reason: string | null;
+  readonly hint: string | null;
+  readonly since: string;
+}
+
+/** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
+export class Models {
+  readonly #options: ModelsOptions;
+  readonly #gate: ImageGate;
+  readonly #supervisor: Supervisor;
+  readonly #feed = new ChangeFeed<Change>();
+  readonly #shown = new Map<string, Shown>();
+
+  constructor(options: ModelsOptions) {
+    this.#options = options;
+    const { settings, modelsDirHost } = options.config;
+    this.#gate = new ImageGate(options.engine, settings, (image) => fileOfImage(options.catalog, image));
+    this.#supervisor = new Supervisor({
+      engine: options.engine,
+      gate: this.#gate,
+      listModels: () => listModels(options.db),
+      imageOf: (engine) => this.#image(engine),
+      modelsDirHost,
+      network: settings.CORTEX_ENGINE_NETWORK,
+      startTimeoutMs: settings.MODEL_START_TIMEOUT_SECONDS * 1000,
+      rootSecret: options.rootSecret,
+      onObserved: (models) => this.#observed(models),
+      onStep: (modelId, state, text) => this.#tell(modelId, 'step', state, text),
+      logger: options.logger,
+    });
+  }
+
+  /** @throws CortexError image_not_available_offline at once, and nothing is changed */
+  async start(id: string): Promise<Model> {
+    const record = await this.#find(id);
+    const path = await resolveFolder(this.#root, record.folder);
+    if (record.file !== null && !existsSync(join(path, record.file))) {
+      throw new CortexError('folder_without_model', {
+        folder: record.folder,
+        reason: `${record.file} is not there any more.`,
+      });
+    }
+    await this.#gate.check(this.#image(record.engine));
+    return this.#want(id, 'running');
+  }
+
+  /** Begins to look after the models. */
+  supervise(): void {
+    this.#supervisor.start();
+  }
+
+  close(): Promise<void> {
+    return this.#supervisor.close();
+  }
+
+  count(): { ready: number; total: number } {
+    const states = [...this.#shown.values()];
+    return { ready: states.filter(({ state }) => state === 'ready').length, total: states.length };
+  }
+
+  async list(): Promise<Model[]> {
+    return (await listModels(this.#options.db)).map((record) => this.#show(record));
+  }
+
+  async get(id: string): Promise<Model> {
+    return this.#show(await this.#find(id));
+  }
+
+  /** @throws CortexError conflict, folder_not_found, folder_outside, folder_without_model, engine_unfit */
+  async create(model: NewModel): Promise<Model> {
+    await this.#checkFolder(model);
+    const record = await insertModel(this.#options.db, model);
+    const shown = this.#show(record);
+    this.#feed.publish({ model: shown });
+    this.#supervisor.wake();
+    return shown;
+  }
+
+  /** The container as it would be made. @throws CortexError as `create` does */
+  async plan(model: NewModel): Promise<LaunchPlan> {
+    await this.#checkFolder(model);
+    const { config, engine } = this.#options;
+    const image = this.#image(model.engine);
+    const { available, gpus } = await engine.info().then(
+      ({ runtimes }) => ({ available: true, gpus: runtimes.includes('nvidia') }),
+      () => ({ available: false, gpus: false }),
+    );
+    const network = config.settings.CORTEX_ENGINE_NETWORK;
+    const record: ModelRecord = { ...model, id: 'new', wanted: 'stopped', createdAt: '' };
+    const spec = containerSpec(record, { image, modelsDirHost: config.modelsDirHost, network, gpus });
+    return {
+      image,
+      image_cached: available && (await this.#gate.isCached(image)),
+      command: [...(spec.Entrypoint ?? []), ...(spec.Cmd ?? [])],
+      mounts: [...(spec.HostConfig?.Binds ?? [])],
+      network,
+      gpus,
+    };
+  }
+
+  async stop(id: string): Promise<Model> {
+    await this.#find(id);
+    return this.#want(id, 'stopped');
+  }
+
+  /** Removes the record; the supervisor removes its container as one that nobody wants. The files stay. */
+  async delete(id: string): Promise<void> {
+    if (!(await deleteModel(this.#options.db, id))) throw new CortexError('not_found', { what: 'model', id });
+    this.#shown.delete(id);
+    this.#supervisor.forget(id);
+    this.#feed.publish({ deleted: id });
+    this.#supervisor.wake();
+  }
+
+  async logs(id: string, tail: number): Promise<string[]> {
+    await this.#find(id);
+    const { containers } = this.#options.engine;
+    const container = await containers.inspect(containerName(id));
+    if (container === null) return [];
+    const lines: string[] = [];
+    for await (const line of containers.logs(container.id, { tail })) lines.push(line);
+    return lines;
+  }
+
+  changes(signal: AbortSignal): AsyncIterable<Change> {
+    return this.#feed.follow(signal);
+  }
+
+  async listFolders(): Promise<{ root: string; folders: FolderSummary[] }> {
+    const records = await listModels(this.#options.db);
+    const usedBy = (folder: string) =>
+      records.filter((record) => record.folder === folder).map((record) => record.served_name);
+    return { root: this.#options.config.modelsDirHost, folders: await listModelFolders(this.#root, usedBy) };
+  }
+
+  inspectFolder(folder: string): Promise<FolderInspection> {
+    return inspectModelFolder(this.#root, folder);
+  }
+
+  get #root(): string {
+    return this.#options.config.settings.CORTEX_MODELS_DIR;
+  }
+
+  #image(engine: Engine): string {
+    return imageOf(this.#options.catalog, engine);
+  }
+
+  async #find(id: string): Promise<ModelRecord> {
+    const record = await findModel(this.#options.db, id);
+    if (record === null) throw new CortexError('not_found', { what: 'model', id });
+    return record;
+  }
+
+  async #want(id: string, wanted: 'running' | 'stopped'): Promise<Model> {
+    await setWanted(this.#options.db, id, wanted);
+    this.#supervisor.forget(id);
+    this.#supervisor.wake();
+    const record = await this.#find(id);
+    const state: ModelState = wanted === 'running' ? 'starting' : 'stopping';
+    if (this.#shown.get(id)?.state !== (wanted === 'running' ? 'ready' : 'stopped'))
+      this.#remember(record, state, null, null);
+    return this.#show(record);
+  }
+
+  async #checkFolder(model: NewModel): Promise<void> {
+    const { candidates, problems, folder } = await inspectModelFolder(this.#root, model.folder);
+    const fitting = candidates.find((candidate) => candidate.engine === model.engine && candidate.file === model.file);
+    if (fitting !== undefined) return;
+    const reason = problems[0]?.message ?? 'it holds other files than the one that was named.';
+    if (candidates.length === 0) throw new CortexError('folder_without_model', { folder, reason }, { param: 'folder' });
+    const engine = model.engine === 'vllm' ? 'vLLM' : 'llama.cpp';
+    throw new CortexError(
+      'engine_unfit',
+      { engine, reason: model.file === null ? reason : `${model.file} is not a model file of this folder.` },
+      { param: 'file' },
+    );
+  }
+
+  #observed(models: readonly ObservedModel[]): void {
+    for (const { record, state, reason, hint } of models) this.#remember(record, state, reason, hint);
+    this.#options.table.replaceModels(
+      models.map(({ record, state, endpoint }) => ({
+        modelId: record.id,
+        servedName: record.served_name,
+        task: record.task,
+        state,
+        createdAtMs: Date.parse(record.createdAt),
+        endpoints: endpoint === null ? [] : [endpoint],
+      })),
+    );
+  }
+
+  #remember(record: ModelRecord, state: ModelState, reason: string | null, hint: string | null): void {
+    const before = this.#shown.get(record.id);
+    if (before?.state === state && before.reason === reason) return;
+    this.#shown.set(record.id, { state, reason, hint, since: new Date().toISOString() });
+    this.#feed.publish({ model: this.#show(record) });
+    if (before?.state !== state) this.#tell(record.id, 'state', state, reason === null ? state : `${state}: ${reason}`);
+  }
+
+  #tell(modelId: string, kind: ModelEvent['kind'], state: ModelState, text: string): void {
+    this.#feed.publish({ event: { model_id: modelId, at: new Date().toISOString(), kind, state, text } });
+  }
+
+  #show(record: ModelRecord): Model {
+    const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt } = record;
+    const shown = this.#shown.get(id) ?? { state: 'stopped' as const, reason: null, hint: null, since: createdAt };
+    return {
+      id,
+      name,
+      served_name,
+      engine,
+      task,
+      folder,
+      file,
+      options,
+      image: this.#image(engine),
+      wanted,
+      ...shown,
+      created_at: createdAt,
+    };
+  }
+}
