@@ -13,6 +13,7 @@ export function toCortexError(error: unknown, bodyLimitBytes: number): CortexErr
     return new CortexError('invalid_request', { detail }, { cause: error, ...(field ? { param: field } : {}) });
   }
   const { code, statusCode } = error as FastifyError;
+  if (isDatabaseGone(code)) return new CortexError('database_unavailable', { reason: error.message }, { cause: error });
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return new CortexError('body_too_large', { limitBytes: bodyLimitBytes }, { cause: error });
   }
@@ -21,3 +22,7 @@ export function toCortexError(error: unknown, bodyLimitBytes: number): CortexErr
   }
   return null;
 }
+
+/** Postgres's classes for a broken connection (08) and a server that is stopping (57P), and pg's own for one that is not there. */
+const isDatabaseGone = (code: unknown): boolean =>
+  typeof code === 'string' && /^(08...|57P..|ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN)$/.test(code);
