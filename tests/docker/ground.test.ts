@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { startEngine } from '../ground/engine.ts';
+import { createIsolatedNamespace } from '../ground/namespace.ts';
+
+const run = promisify(execFile);
+
+it('counts and captures what tries to leave an isolated namespace, and nothing else', async () => {
+  const namespace = await createIsolatedNamespace(`ground${process.pid}`);
+  try {
+    await namespace.exec('ip', ['address']);
+    expect(await namespace.escapedPackets()).toBe(0);
+    await namespace.exec('bash', ['-c', 'echo x >/dev/udp/198.51.100.7/9']);
+    expect(await namespace.escapedPackets()).toBe(1);
+    await expect.poll(() => namespace.capturedPackets()).toContain('198.51.100.7.9');
+  } finally {
+    await namespace.destroy();
+  }
+});
+
+it.each(['overlay2', 'containerd'] as const)('starts a 26.1 engine with the %s store in a namespace', async (store) => {
+  const namespace = await createIsolatedNamespace(`ground${process.pid}`);
+  try {
+    const engine = await startEngine({ name: `ground-${store}`, version: 'trixie', store, netns: namespace.name });
+    try {
+      const { stdout } = await run('docker', ['--host', engine.host, 'info', '-f', '{{.ServerVersion}} {{json .DriverStatus}}']);
+      expect(stdout).toMatch(/^26\./);
+      expect(stdout.includes('io.containerd.snapshotter')).toBe(store === 'containerd');
+    } finally {
+      await engine.stop();
+    }
+  } finally {
+    await namespace.destroy();
+  }
+});
+
+it('runs two engines beside each other', async () => {
+  const first = await startEngine({ name: 'first', version: 'bookworm', store: 'overlay2' });
+  const second = await startEngine({ name: 'second', version: 'trixie', store: 'overlay2' });
+  await Promise.all([first.stop(), second.stop()]);
+  expect(first.host).not.toBe(second.host);
+});
