@@ -19,27 +19,34 @@ it('counts and captures what tries to leave an isolated namespace, and nothing e
   }
 });
 
-it.each(['overlay2', 'containerd'] as const)('starts a 26.1 engine with the %s store in a namespace', async (store) => {
-  const namespace = await createIsolatedNamespace(`ground${process.pid}`);
-  try {
-    const engine = await startEngine({ name: `ground-${store}`, version: 'trixie', store, netns: namespace.name });
+it.each(['overlay2', 'containerd'] as const)(
+  'runs a container on a 26.1 engine with the %s store in a namespace, and nothing leaves it',
+  async (store) => {
+    const namespace = await createIsolatedNamespace(`ground${process.pid}`);
     try {
-      const { stdout } = await run('docker', [
-        '--host',
-        engine.host,
-        'info',
-        '-f',
-        '{{.ServerVersion}} {{json .DriverStatus}}',
-      ]);
-      expect(stdout).toMatch(/^26\./);
-      expect(stdout.includes('io.containerd.snapshotter')).toBe(store === 'containerd');
+      const engine = await startEngine({ name: `ground-${store}`, version: 'trixie', store, netns: namespace.name });
+      try {
+        const { stdout } = await run('docker', [
+          '--host',
+          engine.host,
+          'info',
+          '-f',
+          '{{.ServerVersion}} {{json .DriverStatus}}',
+        ]);
+        expect(stdout).toMatch(/^26\./);
+        expect(stdout.includes('io.containerd.snapshotter')).toBe(store === 'containerd');
+        await run('bash', ['-c', 'set -o pipefail; docker save redis:7 | docker --host "$0" load', engine.host]);
+        const ran = await run('docker', ['--host', engine.host, 'run', '--rm', 'redis:7', 'redis-server', '--version']);
+        expect(ran.stdout).toContain('Redis server');
+        expect(await namespace.escapedPackets(), await namespace.capturedPackets()).toBe(0);
+      } finally {
+        await engine.stop();
+      }
     } finally {
-      await engine.stop();
+      await namespace.destroy();
     }
-  } finally {
-    await namespace.destroy();
-  }
-});
+  },
+);
 
 it('runs two engines beside each other', async () => {
   const first = await startEngine({ name: 'first', version: 'bookworm', store: 'overlay2' });
