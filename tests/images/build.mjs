@@ -65,7 +65,7 @@ function mirrored(reference) {
 function aptMirror() {
   const sources = '/etc/apt/sources.list.d/debian.sources';
   const text = existsSync(sources) ? readFileSync(sources, 'utf8') : readFileSync('/etc/apt/sources.list', 'utf8');
-  const found = /https?:\/\/\S+?\/debian(?=\s|\/|$)/m.exec(text);
+  const found = /https?:\/\/\S+?\/debian(?=\s|\/|$)/m.exec(text.replace(/^#.*$/gm, ''));
   if (found === null) throw new Error('no Debian mirror is named in /etc/apt: the base image cannot be made');
   return found[0];
 }
