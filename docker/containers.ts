@@ -11,7 +11,12 @@ export interface ContainerSpec {
   readonly Env?: readonly string[];
   readonly Labels?: Readonly<Record<string, string>>;
   readonly HostConfig?: {
-    readonly Binds?: readonly string[];
+    readonly Mounts?: readonly {
+      readonly Type: 'bind';
+      readonly Source: string;
+      readonly Target: string;
+      readonly ReadOnly: boolean;
+    }[];
     readonly NetworkMode?: string;
     readonly CapDrop?: readonly string[];
     readonly SecurityOpt?: readonly string[];

@@ -13,7 +13,10 @@ function report(error: unknown): number {
 }
 
 try {
-  const server = await startServer(loadConfig());
+  const config = loadConfig();
+  // `--check` says whether the settings are good before anything is stopped or started.
+  if (process.argv.includes('--check')) process.exit(0);
+  const server = await startServer(config);
   let stopping = false;
   const stop = (): void => {
     // A second signal means: now.

@@ -13,12 +13,17 @@ const worker = fileURLToPath(new URL('../../dist/backend/src/db/pglite-worker.js
 if (!existsSync(worker)) throw new Error('The embedded database runs from dist/: npm run build:server first');
 
 /** Where Debian keeps Postgres's programs. */
+const postgresRoot = '/usr/lib/postgresql';
+const postgresVersion = existsSync(postgresRoot) ? readdirSync(postgresRoot).sort().at(-1) : undefined;
+
 function postgresBin(): string {
-  const root = '/usr/lib/postgresql';
-  const version = existsSync(root) ? readdirSync(root).sort().at(-1) : undefined;
-  if (!version) throw new Error('These tests need a Postgres server: apt-get install postgresql');
-  return join(root, version, 'bin');
+  if (!postgresVersion) throw new Error('These tests need a Postgres server: apt-get install postgresql');
+  return join(postgresRoot, postgresVersion, 'bin');
 }
+
+// A newcomer's machine may have no Postgres server; the gate must have one.
+const hasPostgres = postgresVersion !== undefined || process.env.CI !== undefined || process.env.REQUIRE_DOCKER !== undefined;
+if (!hasPostgres) console.warn('Only the embedded database is tested: there is no Postgres server here (apt-get install postgresql).');
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -78,7 +83,7 @@ async function accepting(url: string, server: ChildProcess): Promise<void> {
 
 /** Runs the same statements on the embedded database and on a real Postgres server. */
 export function onBothDatabases(body: (database: () => OpenDatabase) => void): void {
-  for (const kind of ['embedded', 'postgres'] as const) {
+  for (const kind of hasPostgres ? (['embedded', 'postgres'] as const) : (['embedded'] as const)) {
     describe(`on ${kind}`, () => {
       let opened: OpenDatabase | null = null;
       let server: PostgresServer | null = null;

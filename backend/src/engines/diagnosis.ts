@@ -10,7 +10,7 @@ interface Rule extends Diagnosis {
 // Texts of llama.cpp's and vLLM's own messages; the first rule that matches the newest line wins.
 const rules: readonly Rule[] = [
   {
-    pattern: /invalid magic|bad magic|not a GGUF|failed to read magic/i,
+    pattern: /invalid (?:GGUF )?magic|bad magic|not a GGUF|failed to read magic/i,
     reason: 'the file is not a GGUF file, or it is damaged',
     hint: 'Copy the file from the medium again, then start the model.',
   },

@@ -37,7 +37,9 @@ export function containerSpec(model: ModelRecord, settings: SpecSettings): Conta
     Cmd: launch.command,
     Env: launch.env,
     HostConfig: {
-      Binds: [`${settings.modelsDirHost}/${model.folder}:${modelMount}:ro`],
+      Mounts: [
+        { Type: 'bind', Source: `${settings.modelsDirHost}/${model.folder}`, Target: modelMount, ReadOnly: true },
+      ],
       NetworkMode: settings.network,
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],

@@ -92,9 +92,9 @@ export function decide(wish: Wish, seen: Observed, memory: Memory, nowMs: number
   // It has ended. One that this process never saw alive ended with the machine or with Docker: it simply starts again.
   if (memory.startedAtMs === null && !memory.wasReady) return say('starting', remove);
   const diagnosis = seen.diagnosis ?? { reason: 'the engine ended', hint: 'The log shows what it did last.' };
-  if (!memory.wasReady || memory.restarts >= restartLimit)
-    return say('failed', nothing, { failure: diagnosis }, diagnosis);
+  const neverWorked = !memory.wasReady && memory.restarts === 0;
+  if (neverWorked || memory.restarts >= restartLimit) return say('failed', nothing, { failure: diagnosis }, diagnosis);
   const restarts = memory.restarts + 1;
   const retryAtMs = nowMs + firstBackOffMs * 4 ** (restarts - 1);
-  return say('starting', remove, { restarts, retryAtMs, startedAtMs: null, wasReady: true }, diagnosis);
+  return say('starting', remove, { restarts, retryAtMs, startedAtMs: null, wasReady: false }, diagnosis);
 }

@@ -12,6 +12,7 @@ export interface GgufFacts {
 const readLimitBytes = 2 * 1024 * 1024;
 const longestText = 65_536;
 const mostEntries = 4096;
+const deepestArray = 4;
 
 // llama.cpp's enum llama_ftype: the number under general.file_type.
 const fileTypes: Readonly<Record<number, string>> = {
@@ -135,16 +136,17 @@ class Reader {
   }
 
   /** A scalar's value; arrays are passed over. */
-  value(type: number): string | number | null {
+  value(type: number, depth = 0): string | number | null {
     const scalar = scalars[type];
     if (scalar !== undefined) return scalar.read(this.#bytes, this.#move(scalar.bytes));
     if (type === 8) return this.string();
     if (type !== 9) throw new GgufError(`it has a value of the unknown type ${type}`);
+    if (depth > deepestArray) throw new GgufError('its arrays are nested too deep');
     const itemType = this.u32();
     const count = this.u64();
     const item = scalars[itemType];
     if (item !== undefined) this.#skip(count * item.bytes);
-    else for (let index = 0; index < count; index += 1) this.value(itemType);
+    else for (let index = 0; index < count; index += 1) this.value(itemType, depth + 1);
     return null;
   }
 

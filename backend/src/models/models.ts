@@ -131,7 +131,7 @@ export class Models {
       image,
       image_cached: available && (await this.#gate.isCached(image)),
       command: [...(spec.Entrypoint ?? []), ...(spec.Cmd ?? [])],
-      mounts: [...(spec.HostConfig?.Binds ?? [])],
+      mounts: (spec.HostConfig?.Mounts ?? []).map((mount) => `${mount.Source} → ${mount.Target} (read-only)`),
       network,
       gpus,
     };
