@@ -22,8 +22,10 @@ function postgresBin(): string {
 }
 
 // A newcomer's machine may have no Postgres server; the gate must have one.
-const hasPostgres = postgresVersion !== undefined || process.env.CI !== undefined || process.env.REQUIRE_DOCKER !== undefined;
-if (!hasPostgres) console.warn('Only the embedded database is tested: there is no Postgres server here (apt-get install postgresql).');
+const hasPostgres =
+  postgresVersion !== undefined || process.env.CI !== undefined || process.env.REQUIRE_DOCKER !== undefined;
+if (!hasPostgres)
+  console.warn('Only the embedded database is tested: there is no Postgres server here (apt-get install postgresql).');
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -16,7 +16,9 @@ const freePort = () =>
   new Promise<number>((resolve, reject) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
+      server.close(() =>
+        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
+      );
     });
   });
 
@@ -56,13 +58,26 @@ class EmbeddedCortex {
       this.log += data.toString();
     });
     await expect
-      .poll(() => fetch(`${this.api}/health`).then((answer) => answer.status, () => 0), { timeout: 30_000, message: this.log })
+      .poll(
+        () =>
+          fetch(`${this.api}/health`).then(
+            (answer) => answer.status,
+            () => 0,
+          ),
+        { timeout: 30_000, message: this.log },
+      )
       .toBe(200);
   }
 
-  async call<N extends RouteName>(name: N, input: Partial<RouteInput<Routes[N]>> = {}, authorization?: string): Promise<RouteResponse<Routes[N]>> {
+  async call<N extends RouteName>(
+    name: N,
+    input: Partial<RouteInput<Routes[N]>> = {},
+    authorization?: string,
+  ): Promise<RouteResponse<Routes[N]>> {
     const route = routes[name];
-    const path = route.path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(String(Object(input.params)[key])));
+    const path = route.path.replace(/:(\w+)/g, (_, key: string) =>
+      encodeURIComponent(String(Object(input.params)[key])),
+    );
     const answer = await fetch(this.api + path, {
       method: route.method,
       headers: {
@@ -109,21 +124,40 @@ describe('embedded mode', () => {
     await writeTinyModel(join(server.models, 'tiny/tiny.gguf'));
     await server.signIn();
     const { model } = await server.call('createModel', {
-      body: { engine: 'llamacpp', name: 'Tiny', served_name: 'tiny', task: 'generate', folder: 'tiny', file: 'tiny.gguf' },
+      body: {
+        engine: 'llamacpp',
+        name: 'Tiny',
+        served_name: 'tiny',
+        task: 'generate',
+        folder: 'tiny',
+        file: 'tiny.gguf',
+      },
     });
     await server.call('startModel', { params: { id: model.id } });
     await expect
-      .poll(async () => (await server.call('getModel', { params: { id: model.id } })).model.state, { timeout: 90_000, interval: 500 })
+      .poll(async () => (await server.call('getModel', { params: { id: model.id } })).model.state, {
+        timeout: 90_000,
+        interval: 500,
+      })
       .toBe('ready');
     const { token } = await server.call('createKey', { body: { name: 'test' } });
     const client = new OpenAI({ baseURL: `${server.api}/v1`, apiKey: token, maxRetries: 0 });
-    const stream = await client.chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'Hello' }], max_tokens: 12, stream: true });
+    const stream = await client.chat.completions.create({
+      model: 'tiny',
+      messages: [{ role: 'user', content: 'Hello' }],
+      max_tokens: 12,
+      stream: true,
+    });
     let text = '';
     for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
     expect(text.length).toBeGreaterThan(0);
-    await expect.poll(async () => (await server.call('listUsage')).records[0]?.completion_tokens ?? 0, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect
+      .poll(async () => (await server.call('listUsage')).records[0]?.completion_tokens ?? 0, { timeout: 10_000 })
+      .toBeGreaterThan(0);
     await server.call('stopModel', { params: { id: model.id } });
-    await expect.poll(async () => (await server.call('getModel', { params: { id: model.id } })).model.state, { timeout: 60_000 }).toBe('stopped');
+    await expect
+      .poll(async () => (await server.call('getModel', { params: { id: model.id } })).model.state, { timeout: 60_000 })
+      .toBe('stopped');
     await server.call('deleteModel', { params: { id: model.id } });
   });
 

@@ -9,8 +9,8 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { routes } from '../../contract/routes.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
-import { createIsolatedNamespace, type IsolatedNamespace } from '../ground/namespace.ts';
 import { type Engine, startEngine } from '../ground/engine.ts';
+import { createIsolatedNamespace, type IsolatedNamespace } from '../ground/namespace.ts';
 import { addModelInBrowser } from './browser-flow.ts';
 import { InsideHost, makeInsidePath } from './inside-host.ts';
 
@@ -37,7 +37,12 @@ describe('the offline deployment guide', () => {
     await mkdir(artifacts, { recursive: true });
     await mkdir(models, { recursive: true });
     namespace = await createIsolatedNamespace(`guide${process.pid}`);
-    engine = await startEngine({ name: `guide${process.pid}`, version: 'trixie', store: 'overlay2', netns: namespace.name });
+    engine = await startEngine({
+      name: `guide${process.pid}`,
+      version: 'trixie',
+      store: 'overlay2',
+      netns: namespace.name,
+    });
     host = new InsideHost(namespace.name, {
       PATH: makeInsidePath(join(work, 'bin')),
       HOME: join(work, 'home'),
@@ -56,7 +61,14 @@ describe('the offline deployment guide', () => {
   it('step 1: prepares the package on the connected machine, without a Docker Engine', async () => {
     await run('git', ['clone', '--quiet', repository, outside]);
     // What is being worked on counts too, so that the test speaks of this tree and not only of its last commit.
-    const { stdout: changed } = await run('git', ['-C', repository, 'ls-files', '--modified', '--others', '--exclude-standard']);
+    const { stdout: changed } = await run('git', [
+      '-C',
+      repository,
+      'ls-files',
+      '--modified',
+      '--others',
+      '--exclude-standard',
+    ]);
     for (const file of changed.split('\n').filter((name) => name !== '' && existsSync(join(repository, name)))) {
       await cp(join(repository, file), join(outside, file));
     }
@@ -90,7 +102,14 @@ describe('the offline deployment guide', () => {
 
   it('step 2: carries the repository and the package over', async () => {
     await run('git', ['clone', '--quiet', outside, inside]);
-    const { stdout: changed } = await run('git', ['-C', outside, 'ls-files', '--modified', '--others', '--exclude-standard']);
+    const { stdout: changed } = await run('git', [
+      '-C',
+      outside,
+      'ls-files',
+      '--modified',
+      '--others',
+      '--exclude-standard',
+    ]);
     for (const file of changed.split('\n').filter((name) => name !== '' && existsSync(join(outside, name)))) {
       await cp(join(outside, file), join(inside, file));
     }
@@ -189,15 +208,27 @@ describe('the offline deployment guide', () => {
     const answer = await fetch(`${api}${routes.dockerImages.path}`, { headers: { Cookie: cookie } });
     const readiness = routes.dockerImages.response.parse(await answer.json());
     writeFileSync(join(artifacts, '6-docker-images.json'), JSON.stringify(readiness, null, 2));
-    expect(readiness).toMatchObject({ offline_mode: true, offline_ready: true, summary: { critical_images_cached: true } });
-    expect([...readiness.infrastructure, readiness.engines.vllm, readiness.engines.llamacpp].map((image) => image.identity)).not.toContain('differs');
+    expect(readiness).toMatchObject({
+      offline_mode: true,
+      offline_ready: true,
+      summary: { critical_images_cached: true },
+    });
+    expect(
+      [...readiness.infrastructure, readiness.engines.vllm, readiness.engines.llamacpp].map((image) => image.identity),
+    ).not.toContain('differs');
   });
 
   it('scenario 2: adds a model from a folder in the browser, starts it, makes a key and chats', async () => {
     await mkdir(join(models, 'tiny-llama'), { recursive: true });
     await writeTinyModel(join(models, 'tiny-llama/tiny-llama-f32.gguf'));
     const ui = `http://127.0.0.1:${await host.reach(3001, work)}`;
-    apiKey = await addModelInBrowser({ ui, password, folder: 'tiny-llama', servedName: 'tiny-llama', screenshots: artifacts });
+    apiKey = await addModelInBrowser({
+      ui,
+      password,
+      folder: 'tiny-llama',
+      servedName: 'tiny-llama',
+      screenshots: artifacts,
+    });
     expect(apiKey).toMatch(/^ctx_/);
   });
 
@@ -219,9 +250,14 @@ describe('the offline deployment guide', () => {
     }
     expect(text.length).toBeGreaterThan(0);
     expect(usage?.completion_tokens).toBeGreaterThan(0);
-    const query = 'select prompt_tokens, completion_tokens, streamed, status from usage where endpoint like \'%chat%\' and key_id is not null order by at desc limit 1';
+    const query =
+      "select prompt_tokens, completion_tokens, streamed, status from usage where endpoint like '%chat%' and key_id is not null order by at desc limit 1";
     await expect
-      .poll(async () => (await host.type(`docker exec cortex-postgres-1 psql -U cortex -d cortex -At -c "${query}"`)).output.trim(), { timeout: 15_000 })
+      .poll(
+        async () =>
+          (await host.type(`docker exec cortex-postgres-1 psql -U cortex -d cortex -At -c "${query}"`)).output.trim(),
+        { timeout: 15_000 },
+      )
       .toBe(`${usage?.prompt_tokens}|${usage?.completion_tokens}|t|200`);
   });
 
@@ -231,7 +267,11 @@ describe('the offline deployment guide', () => {
     const { code, output } = await host.type('make restart');
     expect(code, output).toBe(0);
     const client = new OpenAI({ baseURL: `${api}/v1`, apiKey, maxRetries: 20 });
-    const answer = await client.chat.completions.create({ model: 'tiny-llama', messages: [{ role: 'user', content: 'Still there?' }], max_tokens: 8 });
+    const answer = await client.chat.completions.create({
+      model: 'tiny-llama',
+      messages: [{ role: 'user', content: 'Still there?' }],
+      max_tokens: 8,
+    });
     expect(answer.usage?.completion_tokens).toBeGreaterThan(0);
     expect((await container()).output).toBe(before);
     expect(before.trim()).not.toBe('');
@@ -239,7 +279,9 @@ describe('the offline deployment guide', () => {
 
   it('shows no secret in docker inspect', async () => {
     const { output } = await host.type('docker inspect $(docker ps -q)');
-    const secrets = readdirSync(join(inside, '.cortex/secrets')).map((name) => readFileSync(join(inside, '.cortex/secrets', name), 'utf8').trim());
+    const secrets = readdirSync(join(inside, '.cortex/secrets')).map((name) =>
+      readFileSync(join(inside, '.cortex/secrets', name), 'utf8').trim(),
+    );
     expect(secrets.length).toBeGreaterThan(0);
     for (const secret of [...secrets, password, apiKey]) expect(output).not.toContain(secret);
   });

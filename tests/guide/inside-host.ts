@@ -59,9 +59,13 @@ export class InsideHost {
   async reach(port: number, workDir: string): Promise<number> {
     const socketPath = join(workDir, `port-${port}.sock`);
     const script = fileURLToPath(new URL('../ground/forward.mjs', import.meta.url));
-    const child = spawn('nsenter', [`--net=/var/run/netns/${this.#namespace}`, process.execPath, script, socketPath, String(port)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      'nsenter',
+      [`--net=/var/run/netns/${this.#namespace}`, process.execPath, script, socketPath, String(port)],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
     this.#children.push(child);
     await new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
     const server = createServer((client) => {

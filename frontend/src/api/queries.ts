@@ -1,0 +1,41 @@
+import { QueryClient, queryOptions } from '@tanstack/react-query';
+import { ApiError, call } from './client.ts';
+
+export const queryClient = new QueryClient({
+  defaultOptions: {
+    queries: {
+      retry: (count, error) => count < 2 && !(error instanceof ApiError && error.status >= 400 && error.status < 500),
+      staleTime: 5_000,
+    },
+  },
+});
+
+export const queries = {
+  me: queryOptions({ queryKey: ['me'], queryFn: () => call('me'), staleTime: 60_000, retry: false }),
+  models: queryOptions({
+    queryKey: ['models'],
+    queryFn: async () => (await call('listModels')).models,
+    refetchInterval: 15_000,
+  }),
+  logs: (id: string) =>
+    queryOptions({
+      queryKey: ['logs', id],
+      queryFn: async () => (await call('modelLogs', { params: { id }, query: { tail: 500 } })).lines,
+      refetchInterval: 2_000,
+    }),
+  folders: queryOptions({ queryKey: ['folders'], queryFn: () => call('listFolders'), staleTime: 0 }),
+  folder: (folder: string) =>
+    queryOptions({
+      queryKey: ['folder', folder],
+      queryFn: () => call('inspectFolder', { query: { folder } }),
+      staleTime: 0,
+    }),
+  keys: queryOptions({ queryKey: ['keys'], queryFn: async () => (await call('listKeys')).keys }),
+  usage: queryOptions({
+    queryKey: ['usage'],
+    queryFn: () => call('listUsage', { query: { limit: 100 } }),
+    refetchInterval: 5_000,
+  }),
+  summary: queryOptions({ queryKey: ['summary'], queryFn: () => call('systemSummary'), refetchInterval: 10_000 }),
+  images: queryOptions({ queryKey: ['images'], queryFn: () => call('dockerImages'), refetchInterval: 30_000 }),
+};

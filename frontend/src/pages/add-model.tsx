@@ -1,0 +1,320 @@
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useState } from 'react';
+import { type Candidate, engineOptions, type NewModel, newModel } from '../../../contract/models.ts';
+import { ApiError, call } from '../api/client.ts';
+import { queries } from '../api/queries.ts';
+import { Button, buttonClass } from '../components/button.tsx';
+import { Code } from '../components/code.tsx';
+import { Field } from '../components/field.tsx';
+import { Card, Empty, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
+import { formatBytes } from '../format.ts';
+
+const steps = ['source', 'folder', 'file', 'configure', 'review'] as const;
+const stepNames = { source: 'Source', folder: 'Folder', file: 'Model', configure: 'Configure', review: 'Review' };
+type Draft = { name: string; servedName: string; options: Record<string, string> };
+
+const choiceClass =
+  'block w-full rounded-lg border border-line bg-surface p-4 text-left hover:border-accent disabled:cursor-not-allowed disabled:opacity-60';
+
+/** Add a model in five steps; step, folder and file are in the URL, so a reload stays where it was. */
+export function AddModel() {
+  const { step = 'source', folder, file } = useSearch({ from: '/inside/models/add' });
+  const navigate = useNavigate({ from: '/models/add' });
+  const [draft, setDraft] = useState<Draft | null>(null);
+  const go = (to: (typeof steps)[number], more: { folder?: string; file?: string } = {}) =>
+    void navigate({ search: (before) => ({ ...before, ...more, step: to }) });
+  const inspection = useQuery({ ...queries.folder(folder ?? ''), enabled: folder !== undefined });
+  const candidate = inspection.data?.candidates.find((one) => (one.file ?? '') === (file ?? ''));
+  const current = draft ?? (candidate === undefined ? null : draftOf(candidate));
+  return (
+    <Page
+      title="Add model"
+      lead="From a folder on this machine to a served model."
+      actions={
+        <Link to="/models" className={buttonClass('quiet')}>
+          Cancel
+        </Link>
+      }
+    >
+      <ol className="flex flex-wrap gap-x-5 gap-y-1 text-xs text-muted" aria-label="Steps">
+        {steps.map((name, index) => (
+          <li
+            key={name}
+            aria-current={name === step ? 'step' : undefined}
+            className={name === step ? 'font-semibold text-text' : ''}
+          >
+            {index + 1} · {stepNames[name]}
+          </li>
+        ))}
+      </ol>
+      {step === 'source' ? <Source onOffline={() => go('folder')} /> : null}
+      {step === 'folder' ? <Folders onChoose={(chosen) => go('file', { folder: chosen })} /> : null}
+      {step !== 'source' && step !== 'folder' && inspection.isError ? (
+        <Failure error={inspection.error} retry={() => void inspection.refetch()} />
+      ) : null}
+      {step !== 'source' && step !== 'folder' && inspection.isPending ? <Skeleton /> : null}
+      {step === 'file' && inspection.data ? (
+        <Card title={`In ${inspection.data.folder}`}>
+          <div className="space-y-3">
+            {inspection.data.candidates.map((one) => (
+              <button
+                key={one.file ?? ''}
+                type="button"
+                className={choiceClass}
+                onClick={() => {
+                  setDraft(null);
+                  go('configure', { file: one.file ?? '' });
+                }}
+              >
+                <span className="font-medium">{one.label}</span>
+                <span className="mt-1 block text-muted">{describe(one)}</span>
+              </button>
+            ))}
+            {inspection.data.problems.map(({ file: name, message }) => (
+              <p key={`${name}${message}`} className="text-warn">
+                ▲ {name ? <span className="font-mono text-xs">{name}: </span> : null}
+                {message}
+              </p>
+            ))}
+            {inspection.data.candidates.length === 0 ? (
+              <p className="text-muted">
+                Nothing in this folder can be served. A model is a .gguf file, or .safetensors files with config.json
+                and a tokenizer.
+              </p>
+            ) : null}
+          </div>
+        </Card>
+      ) : null}
+      {step === 'configure' && candidate && current ? (
+        <Configure
+          candidate={candidate}
+          draft={current}
+          onChange={setDraft}
+          onContinue={() => {
+            setDraft(current);
+            go('review');
+          }}
+        />
+      ) : null}
+      {step === 'review' && candidate && current && folder ? (
+        <Review model={toNewModel(candidate, folder, current)} onBack={() => go('configure')} />
+      ) : null}
+    </Page>
+  );
+}
+
+function Source({ onOffline }: { onOffline: () => void }) {
+  return (
+    <div className="grid gap-3 md:grid-cols-2">
+      <button type="button" className={choiceClass} onClick={onOffline} aria-label="Offline">
+        <span className="font-medium">Offline</span>
+        <span className="mt-1 block text-muted">From a folder on this machine. Nothing is downloaded.</span>
+      </button>
+    </div>
+  );
+}
+
+function Folders({ onChoose }: { onChoose: (folder: string) => void }) {
+  const folders = useQuery(queries.folders);
+  if (folders.isPending) return <Skeleton />;
+  if (folders.isError) return <Failure error={folders.error} retry={() => void folders.refetch()} />;
+  const { root, folders: found } = folders.data;
+  const again = <Button onClick={() => void folders.refetch()}>Look again</Button>;
+  if (found.length === 0) {
+    return (
+      <Empty title="No model folder found" action={again}>
+        Copy a folder with a .gguf file, or with .safetensors files, to <code className="font-mono">{root}</code> on the
+        machine that runs Cortex.
+      </Empty>
+    );
+  }
+  return (
+    <Card title={`Folders below ${root}`}>
+      <div className="space-y-3">
+        {found.map(({ folder, sizeBytes, formats, used_by }) => (
+          <button key={folder} type="button" className={choiceClass} onClick={() => onChoose(folder)}>
+            <span className="font-mono font-medium">{folder}</span>
+            <span className="mt-1 block text-muted">
+              {formats.join(' and ')} · {formatBytes(sizeBytes)}
+              {used_by.length > 0 ? ` · used by ${used_by.join(', ')}` : ''}
+            </span>
+          </button>
+        ))}
+        {again}
+      </div>
+    </Card>
+  );
+}
+
+const engineNames = { llamacpp: 'llama.cpp', vllm: 'vLLM' };
+
+function describe(one: Candidate): string {
+  const facts = [engineNames[one.engine], one.task === 'embed' ? 'embeddings' : 'chat', formatBytes(one.sizeBytes)];
+  if (one.quantization) facts.push(one.quantization);
+  if (one.architecture) facts.push(one.architecture);
+  if (one.context_length) facts.push(`${one.context_length.toLocaleString('en')} tokens of context`);
+  if (one.parts > 1) facts.push(`${one.parts} parts`);
+  return facts.join(' · ');
+}
+
+function draftOf(candidate: Candidate): Draft {
+  const servedName =
+    candidate.label
+      .toLowerCase()
+      .replace(/[^a-z0-9._-]+/g, '-')
+      .replace(/^[^a-z0-9]+|-+$/g, '') || 'model';
+  return { name: candidate.label, servedName, options: {} };
+}
+
+/** What the form holds is text; the contract's schema says what it means and what is wrong with it. */
+function toNewModel(candidate: Candidate, folder: string, draft: Draft): unknown {
+  const options = Object.fromEntries(
+    Object.entries(draft.options)
+      .filter(([, text]) => text !== '')
+      .map(([name, text]) => [name, name === 'dtype' ? text : Number(text)]),
+  );
+  return {
+    engine: candidate.engine,
+    task: candidate.task,
+    file: candidate.file,
+    folder,
+    name: draft.name,
+    served_name: draft.servedName,
+    options,
+  };
+}
+
+function Configure({
+  candidate,
+  draft,
+  onChange,
+  onContinue,
+}: {
+  candidate: Candidate;
+  draft: Draft;
+  onChange: (draft: Draft) => void;
+  onContinue: () => void;
+}) {
+  const parsed = newModel.safeParse(toNewModel(candidate, 'x', draft));
+  const problem = (path: string) =>
+    parsed.success ? undefined : parsed.error.issues.find((issue) => issue.path.join('.') === path)?.message;
+  return (
+    <Card>
+      <form
+        className="space-y-4"
+        onSubmit={(event) => {
+          event.preventDefault();
+          onContinue();
+        }}
+      >
+        <div className="grid gap-4 md:grid-cols-2">
+          <Field
+            label="Name"
+            help="As people see it."
+            error={problem('name')}
+            value={draft.name}
+            onChange={(event) => onChange({ ...draft, name: event.target.value })}
+          />
+          <Field
+            label="Served name"
+            help={'What clients send as "model".'}
+            error={problem('served_name')}
+            value={draft.servedName}
+            onChange={(event) => onChange({ ...draft, servedName: event.target.value })}
+          />
+        </div>
+        <details className="rounded-md border border-line p-3">
+          <summary className="cursor-pointer font-medium">{engineNames[candidate.engine]} options</summary>
+          <p className="mt-2 text-muted">Left empty, the engine's own default holds.</p>
+          <div className="mt-3 grid gap-4 md:grid-cols-2">
+            {Object.entries(engineOptions[candidate.engine].shape).map(([name, schema]) => (
+              <Field
+                key={name}
+                label={name.replaceAll('_', ' ')}
+                help={schema.description}
+                error={problem(`options.${name}`)}
+                inputMode={name === 'dtype' ? 'text' : 'decimal'}
+                value={draft.options[name] ?? ''}
+                onChange={(event) =>
+                  onChange({ ...draft, options: { ...draft.options, [name]: event.target.value.trim() } })
+                }
+              />
+            ))}
+          </div>
+        </details>
+        <Button look="primary" type="submit" disabled={!parsed.success}>
+          Continue
+        </Button>
+      </form>
+    </Card>
+  );
+}
+
+function Review({ model, onBack }: { model: unknown; onBack: () => void }) {
+  const parsed = newModel.safeParse(model);
+  if (!parsed.success) return <Failure error={new Error('The configuration is not valid any more.')} retry={onBack} />;
+  return <ReviewValid model={parsed.data} onBack={onBack} />;
+}
+
+function ReviewValid({ model, onBack }: { model: NewModel; onBack: () => void }) {
+  const navigate = useNavigate();
+  const plan = useQuery({ queryKey: ['plan', model], queryFn: () => call('planModel', { body: model }) });
+  const create = useMutation({
+    mutationFn: async () => {
+      const made = await call('createModel', { body: model });
+      // A refused start leaves the model: its page shows the reason and a button to try again.
+      const refusal = await call('startModel', { params: { id: made.model.id } }).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      return { id: made.model.id, refusal };
+    },
+    onSuccess: ({ id, refusal }) => {
+      if (refusal instanceof ApiError)
+        sessionStorage.setItem(`refused:${id}`, JSON.stringify({ message: refusal.message, hint: refusal.hint }));
+      return navigate({ to: '/models/$id', params: { id } });
+    },
+  });
+  return (
+    <div className="space-y-4">
+      <Card title="Review">
+        <Facts
+          facts={[
+            ['Name', model.name],
+            [
+              'Served as',
+              <span key="name" className="font-mono">
+                {model.served_name}
+              </span>,
+            ],
+            [
+              'Folder',
+              <span key="folder" className="font-mono">
+                {model.folder}
+                {model.file ? `/${model.file}` : ''}
+              </span>,
+            ],
+            ['Engine', engineNames[model.engine]],
+            [
+              'Image',
+              plan.data
+                ? `${plan.data.image} ${plan.data.image_cached ? '(on this machine)' : '(not on this machine)'}`
+                : '…',
+            ],
+            ['GPUs', plan.data?.gpus ? 'all NVIDIA GPUs of this machine' : 'none seen: it runs on the CPU'],
+          ]}
+        />
+      </Card>
+      {plan.isError ? <Failure error={plan.error} retry={() => void plan.refetch()} /> : null}
+      {plan.data ? <Code title="The exact command" text={plan.data.command.join(' ')} /> : null}
+      {create.isError ? <Failure error={create.error} /> : null}
+      <div className="flex gap-2">
+        <Button onClick={onBack}>Back</Button>
+        <Button look="primary" disabled={create.isPending || create.isSuccess} onClick={() => create.mutate()}>
+          {create.isPending ? 'Creating…' : 'Create and start'}
+        </Button>
+      </div>
+    </div>
+  );
+}

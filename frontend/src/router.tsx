@@ -1,0 +1,99 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { z } from 'zod';
+import { ApiError } from './api/client.ts';
+import { queries, queryClient } from './api/queries.ts';
+import { Frame } from './frame.tsx';
+import { SignIn } from './pages/sign-in.tsx';
+
+const root = createRootRoute({ notFoundComponent: () => <p className="p-6">There is no such page.</p> });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: z.object({ to: z.string().startsWith('/').optional() }),
+  component: SignIn,
+});
+
+/** Everything behind the sign-in. */
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: 'inside',
+  component: Frame,
+  beforeLoad: async ({ location }) => {
+    try {
+      const { user } = await queryClient.ensureQueryData(queries.me);
+      if (user.must_change_password && location.pathname !== '/password') throw redirect({ to: '/password' });
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401)
+        throw redirect({ to: '/sign-in', search: { to: location.href } });
+      throw error;
+    }
+  },
+});
+
+const index = createRoute({
+  getParentRoute: () => inside,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/models' });
+  },
+});
+
+const password = createRoute({
+  getParentRoute: () => inside,
+  path: '/password',
+  component: lazyRouteComponent(() => import('./pages/change-password.tsx'), 'ChangePassword'),
+});
+const models = createRoute({
+  getParentRoute: () => inside,
+  path: '/models',
+  component: lazyRouteComponent(() => import('./pages/models.tsx'), 'Models'),
+});
+const addModel = createRoute({
+  getParentRoute: () => inside,
+  path: '/models/add',
+  validateSearch: z.object({
+    step: z.enum(['source', 'folder', 'file', 'configure', 'review']).optional(),
+    folder: z.string().optional(),
+    file: z.string().optional(),
+  }),
+  component: lazyRouteComponent(() => import('./pages/add-model.tsx'), 'AddModel'),
+});
+const model = createRoute({
+  getParentRoute: () => inside,
+  path: '/models/$id',
+  component: lazyRouteComponent(() => import('./pages/model.tsx'), 'ModelPage'),
+});
+const playground = createRoute({
+  getParentRoute: () => inside,
+  path: '/playground',
+  validateSearch: z.object({ model: z.string().optional() }),
+  component: lazyRouteComponent(() => import('./pages/playground.tsx'), 'Playground'),
+});
+const keys = createRoute({
+  getParentRoute: () => inside,
+  path: '/keys',
+  component: lazyRouteComponent(() => import('./pages/keys.tsx'), 'Keys'),
+});
+const usage = createRoute({
+  getParentRoute: () => inside,
+  path: '/usage',
+  component: lazyRouteComponent(() => import('./pages/usage.tsx'), 'Usage'),
+});
+const system = createRoute({
+  getParentRoute: () => inside,
+  path: '/system',
+  component: lazyRouteComponent(() => import('./pages/system.tsx'), 'System'),
+});
+
+const tree = root.addChildren([
+  signIn,
+  inside.addChildren([index, password, models, addModel, model, playground, keys, usage, system]),
+]);
+export const router = createRouter({ routeTree: tree, defaultPreload: 'intent' });
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}
