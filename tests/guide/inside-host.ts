@@ -38,7 +38,7 @@ export class InsideHost {
   /** Types a command line into the inside host's shell and waits for it. Standard output and error come together. */
   type(commandLine: string, env: Record<string, string> = {}): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      const child = spawn('nsenter', [`--net=/var/run/netns/${this.#namespace}`, '/bin/sh', '-c', commandLine], {
+      const child = spawn('/usr/bin/nsenter', [`--net=/var/run/netns/${this.#namespace}`, '/bin/sh', '-c', commandLine], {
         cwd: this.cwd,
         env: { ...this.#env, ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
