@@ -83,8 +83,9 @@ compose_up() {
     }
   fi
   if ! compose up --detach --wait --wait-timeout 180 "$@"; then
-    compose logs --tail 30 >&2
-    fail 1 'The stack did not become healthy.' 'make status shows which service; its last log lines are above.'
+    compose ps --all --format 'table {{.Service}}\t{{.Status}}' >&2
+    compose logs --no-color --tail 15 cortex >&2
+    fail 1 'The stack did not become healthy.' 'The table above shows which service; docker logs cortex-SERVICE-1 shows why.'
   fi
 }
 

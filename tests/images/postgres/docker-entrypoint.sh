@@ -3,12 +3,7 @@
 set -eo pipefail
 [ "${1:0:1}" = - ] && set -- postgres "$@"
 [ "$1" = postgres ] || exec "$@"
-if [ "$(id -u)" = 0 ]; then
-  mkdir -p "$PGDATA" /var/run/postgresql
-  chown -R postgres:postgres "$PGDATA" /var/run/postgresql
-  chmod 700 "$PGDATA"
-  exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
-fi
+# Secrets are read before root is given up, as the official entrypoint does: their files may be for root only.
 for name in POSTGRES_PASSWORD POSTGRES_USER POSTGRES_DB POSTGRES_INITDB_ARGS; do
   file=${name}_FILE
   if [ -n "${!file:-}" ]; then
@@ -17,8 +12,15 @@ for name in POSTGRES_PASSWORD POSTGRES_USER POSTGRES_DB POSTGRES_INITDB_ARGS; do
       exit 1
     fi
     export "$name=$(<"${!file}")"
+    unset "$file"
   fi
 done
+if [ "$(id -u)" = 0 ]; then
+  mkdir -p "$PGDATA" /var/run/postgresql
+  chown -R postgres:postgres "$PGDATA" /var/run/postgresql
+  chmod 700 "$PGDATA"
+  exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
+fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   if [ -z "${POSTGRES_PASSWORD:-}" ] && [ "${POSTGRES_HOST_AUTH_METHOD:-}" != trust ]; then
     cat >&2 <<'TEXT'
