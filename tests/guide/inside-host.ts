@@ -38,11 +38,15 @@ export class InsideHost {
   /** Types a command line into the inside host's shell and waits for it. Standard output and error come together. */
   type(commandLine: string, env: Record<string, string> = {}): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      const child = spawn('/usr/bin/nsenter', [`--net=/var/run/netns/${this.#namespace}`, '/bin/sh', '-c', commandLine], {
-        cwd: this.cwd,
-        env: { ...this.#env, ...env },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
+      const child = spawn(
+        '/usr/bin/nsenter',
+        [`--net=/var/run/netns/${this.#namespace}`, '/bin/sh', '-c', commandLine],
+        {
+          cwd: this.cwd,
+          env: { ...this.#env, ...env },
+          stdio: ['ignore', 'pipe', 'pipe'],
+        },
+      );
       let output = '';
       child.stdout.on('data', (data: Buffer) => {
         output += data.toString();
