@@ -127,7 +127,8 @@ describe('a model on a real Engine', () => {
     expect((await chat(ready, 'wrong')).status).toBe(401);
     const { stdout } = await run('docker', ['inspect', `cortex-model-${model.id}`]);
     expect(stdout).not.toContain(key);
-    expect(stdout).toContain(`${root}/tiny:/model:ro`);
+    expect(stdout).toContain(`"Source": "${root}/tiny"`);
+    expect(stdout).toMatch(/"Destination": "\/model",\s+"Mode": "",\s+"RW": false/);
 
     const before = await containerOf(model);
     await first.supervisor.close();
