@@ -6,7 +6,7 @@ import { defineRoute } from './route.ts';
 export const passwordMinLength = 12;
 
 export const user = z.object({ id: z.string(), username: z.string(), role, must_change_password: z.boolean() });
-export type User = z.infer<typeof user>;
+
 
 export const me = z.object({
   user,

@@ -5,7 +5,7 @@ import { Containers } from './containers.ts';
 import { Images } from './images.ts';
 import { readLines } from './stream.ts';
 
-export type { ContainerDetails, ContainerSpec, ListedContainer } from './containers.ts';
+export type { ContainerDetails } from './containers.ts';
 export type { ImageDetails } from './images.ts';
 
 export const defaultHost = 'unix:///var/run/docker.sock';

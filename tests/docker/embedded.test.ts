@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -159,6 +159,23 @@ describe('embedded mode', () => {
       .poll(async () => (await server.call('getModel', { params: { id: model.id } })).model.state, { timeout: 60_000 })
       .toBe('stopped');
     await server.call('deleteModel', { params: { id: model.id } });
+  });
+
+  it('refuses a folder without a model, in words, and makes nothing', async () => {
+    const server = new EmbeddedCortex();
+    cortex.push(server);
+    await server.start();
+    await mkdir(join(server.models, 'notes'));
+    await writeFile(join(server.models, 'notes/broken.gguf'), 'not a model');
+    await server.signIn();
+    const body = { engine: 'llamacpp', name: 'X', served_name: 'x', folder: 'notes', file: 'broken.gguf' } as const;
+    await expect(server.call('createModel', { body })).rejects.toThrow(
+      /does not start with the letters GGUF.*folder_without_model/,
+    );
+    await expect(server.call('createModel', { body: { ...body, folder: '../data' } })).rejects.toThrow(
+      /folder_outside/,
+    );
+    expect((await server.call('listModels')).models).toEqual([]);
   });
 
   it('starts without Docker and says plainly that no Engine was found and how to get one', async () => {

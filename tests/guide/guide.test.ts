@@ -145,6 +145,13 @@ describe('the offline deployment guide', () => {
     await copyFile(join(work, 'redis-7.tar'), join(inside, 'cortex-offline-images/redis-7.tar'));
   });
 
+  it('says so where no Engine answers, and how to get one', async () => {
+    const { code, output } = await host.type('make load-offline', { DOCKER_HOST: 'unix:///nonexistent/docker.sock' });
+    expect(code).not.toBe(0);
+    expect(output).toContain('No Docker Engine answers at unix:///nonexistent/docker.sock');
+    expect(output).toContain('apt-get install docker.io');
+  });
+
   it('step 3: loads all images', async () => {
     const { code, output } = await host.type('make load-offline');
     writeFileSync(join(artifacts, '3-load.txt'), output);
