@@ -80,7 +80,7 @@ export function Frame() {
               title="Images are never pulled: OFFLINE_MODE=True in backend/.env"
               className="rounded-full border border-line px-2.5 py-0.5 text-xs text-muted"
             >
-              ⦸ offline mode
+              offline mode
             </span>
           ) : null}
           <ThemeButton />

@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { vi } from 'vitest';
+import { type RouteInput, type RouteName, type RouteResponse, type Routes, routes } from '../contract/routes.ts';
+
+const entry = fileURLToPath(new URL('../dist/backend/src/main.js', import.meta.url));
+
+const freePort = () =>
+  new Promise<number>((resolve, reject) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() =>
+        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
+      );
+    });
+  });
+
+/** Cortex as `make quick-start` runs it where there is no package: one process on the embedded database. */
+export class EmbeddedCortex {
+  readonly dir = mkdtempSync(join(tmpdir(), 'cortex-embedded-'));
+  readonly models = join(this.dir, 'models');
+  api = '';
+  ui = '';
+  log = '';
+  #process: ChildProcess | undefined;
+  #cookie = '';
+
+  async start(env: Record<string, string> = {}): Promise<void> {
+    await mkdir(this.models, { recursive: true });
+    const [gatewayPort, uiPort] = [await freePort(), await freePort()];
+    this.api = `http://127.0.0.1:${gatewayPort}`;
+    this.ui = `http://127.0.0.1:${uiPort}`;
+    const child = spawn(process.execPath, [entry], {
+      env: {
+        ...process.env,
+        CORTEX_DATA_DIR: join(this.dir, 'data'),
+        CORTEX_MODELS_DIR: this.models,
+        CORTEX_MODELS_DIR_HOST: this.models,
+        CORTEX_ENGINE_NETWORK: 'cortex-test-embedded',
+        GATEWAY_PORT: String(gatewayPort),
+        FRONTEND_PORT: String(uiPort),
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#process = child;
+    child.stdout.on('data', (data: Buffer) => {
+      this.log += data.toString();
+    });
+    child.stderr.on('data', (data: Buffer) => {
+      this.log += data.toString();
+    });
+    const answers = () =>
+      fetch(`${this.api}/health`).then(
+        (answer) => answer.ok,
+        () => false,
+      );
+    await vi.waitUntil(answers, { timeout: 30_000, interval: 200 });
+  }
+
+  async call<N extends RouteName>(
+    name: N,
+    input: Partial<RouteInput<Routes[N]>> = {},
+    authorization?: string,
+  ): Promise<RouteResponse<Routes[N]>> {
+    const route = routes[name];
+    const path = route.path.replace(/:(\w+)/g, (_, key: string) =>
+      encodeURIComponent(String(Object(input.params)[key])),
+    );
+    const answer = await fetch(this.api + path, {
+      method: route.method,
+      headers: {
+        ...(input.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(this.#cookie === '' ? {} : { cookie: this.#cookie }),
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+      ...(input.body === undefined ? {} : { body: JSON.stringify(input.body) }),
+    });
+    const body: unknown = await answer.json();
+    if (!answer.ok) throw new Error(`${name}: ${answer.status} ${JSON.stringify(body)}`);
+    this.#cookie = answer.headers.get('set-cookie')?.split(';')[0] ?? this.#cookie;
+    return route.response.parse(body) as RouteResponse<Routes[N]>;
+  }
+
+  /** Makes the first administrator and signs in; gives what a browser needs to do the same. */
+  async signIn(): Promise<{ username: string; password: string }> {
+    const token = readFileSync(join(this.dir, 'data/local-token'), 'utf8').trim();
+    const { username, password } = await this.call('bootstrap', { body: {} }, `Bearer ${token}`);
+    await this.call('login', { body: { username, password } });
+    return { username, password };
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#process;
+    if (child !== undefined && child.exitCode === null) {
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGTERM');
+      await gone;
+    }
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
