@@ -7,7 +7,6 @@ export const passwordMinLength = 12;
 
 export const user = z.object({ id: z.string(), username: z.string(), role, must_change_password: z.boolean() });
 
-
 export const me = z.object({
   user,
   rights: z.array(right),
