@@ -18,7 +18,7 @@ export function parseEnvFile(text: string, file: string, knownNames: readonly st
     if (match === null) throw refuse('this is not a setting');
     const [, name = '', rest = ''] = match;
     const value = readValue(rest);
-    if (value === null) throw refuse(`the quotes of ${name} are not closed`);
+    if (value === null) throw refuse(`the quotes of ${name} are not closed, or something follows them`);
     const glued = knownNames.find((known) => known.length > 5 && value.includes(`${known}=`));
     if (glued !== undefined) throw refuse(`two settings are on one line: ${name} and ${glued}`);
     values.set(name, value);
@@ -30,7 +30,7 @@ function readValue(rest: string): string | null {
   const quote = rest[0];
   if (quote === '"' || quote === "'") {
     const end = rest.indexOf(quote, 1);
-    return end === -1 ? null : rest.slice(1, end);
+    return end === -1 || !/^\s*(#.*)?$/.test(rest.slice(end + 1)) ? null : rest.slice(1, end);
   }
   if (rest.startsWith('#')) return '';
   return rest.replace(/\s+#.*$/, '').trim();

@@ -108,7 +108,10 @@ export async function writeBlob(
   for await (const chunk of source) {
     if (written + chunk.length > layer.size) break;
     hash.update(chunk);
-    await file.write(chunk, 0, chunk.length, offset + written);
+    // A write may take less than it was given.
+    for (let done = 0; done < chunk.length; ) {
+      done += (await file.write(chunk, done, chunk.length - done, offset + written + done)).bytesWritten;
+    }
     written += chunk.length;
     onBytes(chunk.length);
   }

@@ -159,6 +159,15 @@ function entryOf(line: Line, read: (name: string) => string, env: CatalogSources
     return { key, role, purpose, reference: `${line.name}:${version}`, file: line.archive.replace('*', version) };
   }
   const parsed = parseImageReference(override);
+  if (parsed.digest !== null) {
+    const allowed = 'a name with a tag; digests are kept in manifest.json';
+    throw new CortexError('setting_invalid', {
+      variable: line.override ?? '',
+      value: override,
+      allowed,
+      source: 'backend/.env or the environment',
+    });
+  }
   return { key, role, purpose, reference: familiarName(parsed), file: line.archive.replace('*', parsed.tag) };
 }
 

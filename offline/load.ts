@@ -6,8 +6,8 @@ import { PassThrough, Readable } from 'node:stream';
 import { CortexError } from '../contract/errors.ts';
 import type { DockerEngine, ImageDetails } from '../docker/engine.ts';
 import { type Bill, type BillImage, billName, readBill } from './bill.ts';
+import { sha256OfFile, writeDurably } from './durable-file.ts';
 import type { Report } from './events.ts';
-import { sha256OfFile, writeDurably } from './prepare.ts';
 
 export interface LoadOptions {
   readonly packageDir: string;
@@ -56,8 +56,11 @@ export async function loadPackage(options: LoadOptions): Promise<LoadResult> {
       report({ kind: 'file-failed', file: image.file, sizeBytes: image.sizeBytes, code, message, hint });
     }
   }
-  await mkdir(options.receiptDir, { recursive: true });
-  await writeDurably(join(options.receiptDir, billName), Buffer.from(`${JSON.stringify(bill, null, 2)}\n`));
+  // The receipt says what is there: with a failure the one before stays.
+  if (failures.length === 0) {
+    await mkdir(options.receiptDir, { recursive: true });
+    await writeDurably(join(options.receiptDir, billName), Buffer.from(`${JSON.stringify(bill, null, 2)}\n`));
+  }
   const loaded = bill.images.length - failures.length;
   const totalBytes = bill.images.reduce((total, image) => total + image.sizeBytes, 0);
   report({ kind: 'finished', work: 'load', succeeded: loaded, failed: failures.length, totalBytes });
@@ -86,23 +89,23 @@ async function loadOne(image: BillImage, bill: Bill, options: LoadOptions): Prom
   const before = await engine.images.inspect(image.reference);
   try {
     await engine.images.load(counted, signal === undefined ? {} : { signal });
+    const found = await engine.images.inspect(image.reference);
+    if (!isBilled(found, image)) {
+      const expected = image.config_digest;
+      throw new CortexError('image_identity_wrong', {
+        image: image.reference,
+        expected,
+        found: found?.id ?? 'nothing',
+      });
+    }
+    await proveUsable(engine, image);
   } catch (error) {
-    if (signal?.aborted) throw new CortexError('interrupted', {}, { cause: error });
     await dropBroken(engine, image, before);
+    if (signal?.aborted) throw new CortexError('interrupted', {}, { cause: error });
     throw error;
   } finally {
     archive.destroy();
   }
-  const found = await engine.images.inspect(image.reference);
-  if (!isBilled(found, image)) {
-    await dropBroken(engine, image, before);
-    throw new CortexError('image_identity_wrong', {
-      image: image.reference,
-      expected: image.config_digest,
-      found: found?.id ?? 'nothing',
-    });
-  }
-  await proveUsable(engine, image);
   return 'new';
 }
 
@@ -148,9 +151,13 @@ export async function checkFile(
     throw altered('its SHA-256 is not the one in manifest.json.');
 }
 
-/** On the containerd store a failed load can leave the tag behind (airgap-field.md 4b). What was there before stays. */
+/**
+ * A failed load can leave the tag behind, on the containerd store even with its full size shown. It goes, unless it
+ * still names what it named before; a name that counts for loaded must never stand for a broken image.
+ */
 async function dropBroken(engine: DockerEngine, image: BillImage, before: ImageDetails | null): Promise<void> {
-  if (before === null) await engine.images.remove(image.reference, { force: true });
+  const now = await engine.images.inspect(image.reference).catch(() => null);
+  if (now !== null && now.id !== before?.id) await engine.images.remove(image.reference, { force: true });
 }
 
 /** Exit codes and inspect can be fine for a broken image; being able to make a container of it is the proof. */

@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { CortexError } from '../contract/errors.ts';
 import { type ArchivePlan, type PackableImage, planArchive, writeBlob } from './archive.ts';
 import { type Bill, type BillImage, billName, formatVersion, readBill } from './bill.ts';
 import { type Catalog, type CatalogEntry, readCatalog, readNodeBase } from './catalog.ts';
+import { sha256OfFile, syncFolder, writeDurably } from './durable-file.ts';
 import type { Report } from './events.ts';
 import { parseImageReference } from './image-reference.ts';
+import { inParallel } from './in-parallel.ts';
+import { type Progress, progressName, progressSaver, readProgress } from './prepare-progress.ts';
 import { renderReadme } from './readme.ts';
 import { RegistryClient } from './registry.ts';
 import { buildSelfImage } from './self-image.ts';
@@ -33,15 +35,7 @@ interface Planned {
 
 const imagesAtOnce = 3;
 const blobsPerImage = 3;
-const progressName = '.prepare.json';
 const layerName = '.cortex-layer.tar.gz';
-
-/** What an interrupted prepare had done: archives that are whole, and the layers of those that are not. */
-const progress = z.object({
-  done: z.record(z.string(), z.object({ manifest: z.string(), sha256: z.string() })),
-  partial: z.record(z.string(), z.object({ manifest: z.string(), layers: z.array(z.string()) })),
-});
-type Progress = z.infer<typeof progress>;
 
 /**
  * Makes the package: every image straight from its registry, one archive each, then the bill. The same command goes on
@@ -62,9 +56,10 @@ export async function preparePackage(options: PrepareOptions): Promise<Bill> {
       { rootDir, env },
       options.withBuildBases === undefined ? {} : { withBuildBases: options.withBuildBases },
     );
-    const { planned, failure } = await resolveAll(catalog, registry, options);
-    const done = await readProgress(outputDir);
-    await removeStale(outputDir, planned, report);
+    const { planned, failure: unresolved } = await resolveAll(catalog, registry, options);
+    let failure = unresolved;
+    const before = await readBill(outputDir).catch(() => null);
+    const done = await readProgress(outputDir, before);
     const missing = planned.filter(({ entry, image }) => done.done[entry.file]?.manifest !== image.manifest.digest);
     const totalBytes = planned.reduce((total, { plan }) => total + plan.sizeBytes, 0);
     const missingBytes = missing.reduce((total, { plan }) => total + plan.sizeBytes, 0);
@@ -73,18 +68,34 @@ export async function preparePackage(options: PrepareOptions): Promise<Bill> {
     for (const { entry, plan } of planned.filter((one) => !missing.includes(one))) {
       report({ kind: 'file-done', file: entry.file, sizeBytes: plan.sizeBytes, note: 'kept' });
     }
-    // From here on the folder is not a whole package until the bill stands again.
+    if (failure !== null && missing.length === 0) throw failure;
+    // What is done is written down before the bill goes: from here on the folder is no whole package until it stands again.
+    const save = progressSaver(outputDir, done);
+    await save();
     await rm(join(outputDir, billName), { force: true });
-    const save = serialSaver(join(outputDir, progressName), done);
-    await inParallel(missing, imagesAtOnce, (one) => writeArchive(one, outputDir, done, save, options));
+    await inParallel(missing, imagesAtOnce, async (one) => {
+      try {
+        await writeArchive(one, outputDir, done, save, options);
+      } catch (error) {
+        failure ??= reportFailure(one.entry, error, report);
+      }
+    });
     if (failure !== null) throw failure;
-    const bill = await writeBill(planned, done, { outputDir, platform, rootDir });
+    await removeStale(outputDir, before, catalog, report);
+    const unreached = (before?.images ?? []).filter(
+      ({ file }) =>
+        catalog.some((entry) => entry.file === file) &&
+        done.done[file] !== undefined &&
+        !planned.some(({ entry }) => entry.file === file),
+    );
+    const whole = planned.filter(({ entry }) => done.done[entry.file] !== undefined);
+    const bill = await writeBill(whole, unreached, done, { outputDir, platform, rootDir });
     await rm(join(outputDir, progressName), { force: true });
     report({
       kind: 'finished',
       work: 'prepare',
-      succeeded: planned.length,
-      failed: catalog.length - planned.length,
+      succeeded: whole.length,
+      failed: catalog.length - whole.length,
       totalBytes,
     });
     return bill;
@@ -110,18 +121,23 @@ async function resolveAll(
       options.report({ kind: 'resolved', reference: entry.reference, file: entry.file, sizeBytes: plan.sizeBytes });
       planned.push({ entry, image, plan });
     } catch (error) {
-      if (!(error instanceof CortexError) || error.code === 'interrupted') throw error;
-      const { code, message, hint } = error;
-      if (entry.role === 'optional')
-        options.report({ kind: 'warning', message: `${entry.reference} is left out (optional): ${message}` });
-      else {
-        failure ??= error;
-        options.report({ kind: 'file-failed', file: entry.file, sizeBytes: 0, code, message, hint });
-      }
+      failure ??= reportFailure(entry, error, options.report);
     }
   });
   const order = (one: Planned) => catalog.indexOf(one.entry);
   return { planned: planned.sort((a, b) => order(a) - order(b)), failure };
+}
+
+/** Tells what failed; an optional image is only left out. Gives the error that ends the command, if it does. */
+function reportFailure(entry: CatalogEntry, error: unknown, report: Report): CortexError | null {
+  if (!(error instanceof CortexError) || error.code === 'interrupted') throw error;
+  const { code, message, hint } = error;
+  if (entry.role === 'optional') {
+    report({ kind: 'warning', message: `${entry.reference} is left out (optional): ${message}` });
+    return null;
+  }
+  report({ kind: 'file-failed', file: entry.file, sizeBytes: 0, code, message, hint });
+  return error;
 }
 
 async function resolveEntry(
@@ -146,31 +162,13 @@ async function resolveEntry(
   return { ...remote, platform, open: (layer) => registry.blob(remote.reference, layer) };
 }
 
-/** A finished package tells by its bill what is there; an interrupted one by its progress file. */
-async function readProgress(outputDir: string): Promise<Progress> {
-  const text = await readFile(join(outputDir, progressName), 'utf8').catch(() => 'null');
-  const kept: Progress = progress.safeParse(JSON.parse(text)).data ?? { done: {}, partial: {} };
-  const bill = await readBill(outputDir).catch(() => null);
-  for (const image of bill?.images ?? []) {
-    const file = bill?.files.find(({ name }) => name === image.file);
-    if (file !== undefined) kept.done[image.file] ??= { manifest: image.manifest_digest, sha256: file.sha256 };
-  }
-  for (const file of Object.keys(kept.done)) {
-    const size = await stat(join(outputDir, file)).then(
-      (found) => found.size,
-      () => -1,
-    );
-    const expected = bill?.files.find(({ name }) => name === file)?.sizeBytes ?? size;
-    if (size === -1 || size !== expected) delete kept.done[file];
-  }
-  return kept;
-}
-
-/** Archives of the package before that this one does not hold: a carried folder must not mix versions. */
-async function removeStale(outputDir: string, planned: readonly Planned[], report: Report): Promise<void> {
-  const bill = await readBill(outputDir).catch(() => null);
-  const files = new Set(planned.map(({ entry }) => entry.file));
-  for (const { file } of bill?.images ?? []) {
+/**
+ * Archives of the package before that the list has no more: a carried folder must not mix versions. Compared with the list,
+ * not with what could be reached today: a registry that is down takes nothing away.
+ */
+async function removeStale(outputDir: string, before: Bill | null, catalog: Catalog, report: Report): Promise<void> {
+  const files = new Set(catalog.map(({ file }) => file));
+  for (const { file } of before?.images ?? []) {
     if (files.has(file)) continue;
     await rm(join(outputDir, file), { force: true });
     report({ kind: 'warning', message: `${file} of the package before is removed: this one does not hold it.` });
@@ -231,32 +229,23 @@ async function writeArchive(
   await rename(partial, path);
   await syncFolder(outputDir);
   delete done.partial[entry.file];
-  done.done[entry.file] = { manifest, sha256 };
+  done.done[entry.file] = { manifest, sizeBytes: plan.sizeBytes, sha256 };
   await save();
   report({ kind: 'file-done', file: entry.file, sizeBytes: plan.sizeBytes, note: 'new' });
 }
 
-/** SHA-256 of a whole file, in hex, in constant memory. */
-export async function sha256OfFile(path: string, onBytes?: (bytes: number) => void): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
-    const bytes: Buffer = chunk;
-    hash.update(bytes);
-    onBytes?.(bytes.length);
-  }
-  return hash.digest('hex');
-}
-
 const packageJson = z.object({ version: z.string() });
 
+/** @param unreached optional images of the package before that could not be reached today: they stay as they are */
 async function writeBill(
   planned: readonly Planned[],
+  unreached: readonly BillImage[],
   done: Progress,
   place: { outputDir: string; platform: string; rootDir: string },
 ): Promise<Bill> {
   const { outputDir, platform, rootDir } = place;
   const { version } = packageJson.parse(JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8')));
-  const images = planned.map(
+  const made = planned.map(
     ({ entry, image, plan }): BillImage => ({
       ...entry,
       platform,
@@ -267,11 +256,8 @@ async function writeBill(
       sizeBytes: plan.sizeBytes,
     }),
   );
-  const files = planned.map(({ entry, plan }) => ({
-    name: entry.file,
-    sizeBytes: plan.sizeBytes,
-    sha256: done.done[entry.file]?.sha256 ?? '',
-  }));
+  const images = [...made, ...unreached];
+  const files = images.map(({ file, sizeBytes }) => ({ name: file, sizeBytes, sha256: done.done[file]?.sha256 ?? '' }));
   const readme = Buffer.from(renderReadme(images, version));
   await writeDurably(join(outputDir, 'README.txt'), readme);
   files.push({
@@ -295,50 +281,6 @@ async function writeBill(
   );
   await writeDurably(join(outputDir, billName), text);
   return bill;
-}
-
-/** To a temporary name, to the disk, then to its name: a reader finds the old file or the new one, whole. */
-export async function writeDurably(path: string, bytes: Buffer): Promise<void> {
-  const file = await open(`${path}.new`, 'w');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
-  await syncFolder(dirname(path));
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
-/** Saves the progress one after the other, so that two finished layers don't write the same file at once. */
-function serialSaver(path: string, done: Progress): () => Promise<void> {
-  let last = Promise.resolve();
-  return () => {
-    last = last.then(async () => {
-      await writeFile(`${path}.new`, JSON.stringify(done));
-      await rename(`${path}.new`, path);
-    });
-    return last;
-  };
-}
-
-async function inParallel<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
-  const waiting = [...items];
-  const worker = async () => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
-  };
-  const results = await Promise.allSettled(Array.from({ length: atOnce }, worker));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }
 
 async function asDiskFull(error: unknown, path: string): Promise<unknown> {

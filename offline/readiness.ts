@@ -32,7 +32,8 @@ export async function imageReadiness({
     return found;
   };
   const needed = statuses.filter((status) => status.role !== 'optional');
-  const isUsable = (status: ImageStatus) => status.cached && status.identity !== 'differs';
+  // Without a bill only the names can be compared; with one, an image that it does not know is not proven.
+  const isUsable = ({ identity }: ImageStatus) => identity === 'matches' || (bill === null && identity === 'unknown');
   return {
     offline_mode: offlineMode,
     offline_ready: needed.every(isUsable),

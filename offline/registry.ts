@@ -205,7 +205,8 @@ export class RegistryClient {
     const { statusCode: status } = answer;
     if (status < 300) return answer;
     const text = (await answer.body.text()).slice(0, 500);
-    if (status === 401 && authorization === undefined) {
+    // Tokens are short-lived: one that ran out during a long pull is fetched anew.
+    if (status === 401 && attempt < attempts) {
       this.#tokens.set(
         `${reference.registry}/${repository}`,
         await this.#signIn(reference, repository, String(answer.headers['www-authenticate'] ?? '')),

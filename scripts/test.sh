@@ -8,8 +8,9 @@ cd "$root"
 ensure_built
 rm -rf tests/artifacts/results
 npm run --silent test:unit
-if [ -e .tests/ground/env ]; then
-  . .tests/ground/env
+ground=${CORTEX_GROUND:-$root/.tests/ground}
+if [ -e "$ground/env" ]; then
+  . "$ground/env"
   npm run --silent test:docker
   npm run --silent test:browser
 elif [ -n "${CI:-}${REQUIRE_DOCKER:-}" ]; then
