@@ -73,6 +73,13 @@ export const errorDefinitions = {
     (p) => `There is no ${p.method} ${p.path}.`,
     () => 'docs/reference/api.md lists every route.',
   ),
+  method_not_allowed: define<{ method: string; path: string; allowed: string }>()(
+    405,
+    'invalid_request_error',
+    'usage',
+    (p) => `${p.path} does not take ${p.method}.`,
+    (p) => `Use one of: ${p.allowed}.`,
+  ),
   not_found: define<{ what: string; id: string }>()(
     404,
     'not_found_error',
@@ -224,6 +231,13 @@ export const errorDefinitions = {
     'failed',
     (p) => `The engine of '${p.model}' did not answer.`,
     () => "Try again; if it goes on, the model's log on the page Models shows the cause.",
+  ),
+  engine_failed: define<{ model: string; status: number; detail: string }>()(
+    502,
+    'server_error',
+    'failed',
+    (p) => `The engine of '${p.model}' failed (HTTP ${p.status}): ${p.detail}`,
+    () => "Try again; the model's log on the page Models shows the cause.",
   ),
   engine_interrupted: define<{ model: string }>()(
     502,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { CortexError } from '../../../contract/errors.ts';
+import { findValue } from './json-value.ts';
 
 /** What the gateway looks at; all else goes to the engine untouched. */
 const inspected = z.object({
@@ -18,59 +19,88 @@ export interface InspectedBody {
   readonly forEngine: Buffer;
 }
 
-/** Reads a body up to the limit, also where no length was announced. @throws CortexError body_too_large */
-export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+/**
+ * Reads a body up to the limit, also where no length was announced; null where the client left before its end. What is
+ * behind the limit is left unread: see `discardRest`.
+ * @throws CortexError body_too_large
+ */
+export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | null> {
   const tooLarge = () => new CortexError('body_too_large', { limitBytes });
-  if (Number(request.headers['content-length'] ?? 0) > limitBytes) throw tooLarge();
-  const chunks: Buffer[] = [];
+  if (Number(request.headers['content-length'] ?? 0) > limitBytes) return Promise.reject(tooLarge());
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    const settle = (act: () => void) => {
+      request.off('data', take).off('end', complete).off('close', left);
+      act();
+    };
+    const take = (chunk: Buffer) => {
+      sizeBytes += chunk.length;
+      if (sizeBytes <= limitBytes) chunks.push(chunk);
+      else settle(() => reject(tooLarge()));
+    };
+    const complete = () => settle(() => resolve(Buffer.concat(chunks, sizeBytes)));
+    const left = () => settle(() => resolve(null));
+    request.on('data', take).once('end', complete).once('close', left);
+    // A client that leaves is told by 'close'; without a listener here it would be an uncaught error.
+    request.on('error', () => undefined);
+    if (request.destroyed) left();
+  });
+}
+
+const discardLimitBytes = 64 * 1024 * 1024;
+const discardLimitMs = 10_000;
+
+/**
+ * Lets the rest of a refused body run into nothing. Closing at once would reset the connection, and the client, still
+ * sending, would see that instead of the answer; a client that goes on for too long is cut off.
+ */
+export function discardRest(request: IncomingMessage): void {
   let sizeBytes = 0;
-  for await (const chunk of request) {
-    const bytes = Buffer.from(chunk);
-    sizeBytes += bytes.length;
-    if (sizeBytes > limitBytes) throw tooLarge();
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks, sizeBytes);
+  const cut = () => request.destroy();
+  const timer = setTimeout(cut, discardLimitMs).unref();
+  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
+  request.on('error', () => undefined);
+  request.on('data', (chunk: Buffer) => {
+    sizeBytes += chunk.length;
+    if (sizeBytes > discardLimitBytes) cut();
+  });
+  request.resume();
 }
 
 /** @throws CortexError invalid_request */
 export function inspectBody(bytes: Buffer, canStream: boolean): InspectedBody {
-  let json: unknown;
-  try {
-    json = JSON.parse(bytes.toString('utf8'));
-  } catch (cause) {
-    throw new CortexError('invalid_request', { detail: 'the body is not JSON.' }, { cause });
-  }
-  const parsed = inspected.safeParse(json);
+  const parsed = inspected.safeParse(parse(bytes));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const param = issue?.path.join('.') ?? '';
     throw new CortexError(
       'invalid_request',
       { detail: `${param || 'the body'}: ${issue?.message ?? 'not valid'}.` },
-      { param },
+      param === '' ? {} : { param },
     );
   }
   const { model, stream, stream_options: options } = parsed.data;
   const streamed = canStream && stream === true;
   const usageWanted = options?.include_usage === true;
-  return {
-    model,
-    streamed,
-    usageWanted,
-    forEngine: streamed && !usageWanted ? withUsage(bytes, json, options) : bytes,
-  };
+  return { model, streamed, usageWanted, forEngine: streamed && !usageWanted ? withUsage(bytes, options) : bytes };
 }
 
-/** Asks the engine to tell a stream's usage. Where the client has no stream_options its bytes stay as they are. */
-function withUsage(bytes: Buffer, json: unknown, options: object | null | undefined): Buffer {
-  if (options === undefined) {
-    const start = bytes.indexOf('{') + 1;
-    return Buffer.concat([
-      bytes.subarray(0, start),
-      Buffer.from('"stream_options":{"include_usage":true},'),
-      bytes.subarray(start),
-    ]);
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new CortexError('invalid_request', { detail: 'the body is not JSON.' }, { cause });
   }
-  return Buffer.from(JSON.stringify({ ...Object(json), stream_options: { ...options, include_usage: true } }));
+}
+
+/** Asks the engine to tell a stream's usage, and changes no other byte of the client. */
+function withUsage(bytes: Buffer, options: object | null | undefined): Buffer {
+  const wanted = JSON.stringify({ ...options, include_usage: true });
+  const place = findValue(bytes, 'stream_options');
+  if (place !== null)
+    return Buffer.concat([bytes.subarray(0, place.start), Buffer.from(wanted), bytes.subarray(place.end)]);
+  const start = bytes.indexOf('{') + 1;
+  const member = Buffer.from(`"stream_options":${wanted},`);
+  return Buffer.concat([bytes.subarray(0, start), member, bytes.subarray(start)]);
 }

@@ -7,60 +7,81 @@ export interface TokenCounts {
   readonly estimated: boolean;
 }
 
-const usage = z.object({ prompt_tokens: z.number().int(), completion_tokens: z.number().int().default(0) });
+const tokens = z.number().int().nonnegative();
+const usage = z.object({ prompt_tokens: tokens, completion_tokens: tokens.default(0) });
+type Usage = z.infer<typeof usage>;
 const answerWithUsage = z.object({ usage });
 const usageOnlyChunk = z.object({ choices: z.array(z.unknown()).length(0), usage: z.looseObject({}) });
 
-/** A whole answer is parsed up to this size; of a larger one only its end is searched. */
-const parseLimitBytes = 4 * 1024 * 1024;
-const tailBytes = 64 * 1024;
+/** A whole answer is kept and parsed up to this size; of a larger one only both ends are kept and searched. */
+const parseLimitBytes = 1024 * 1024;
+const endBytes = 64 * 1024;
 
 /** Finds the usage in an answer that is one JSON document, in bounded memory. */
 export class AnswerMeter {
   #chunks: Buffer[] = [];
   #sizeBytes = 0;
-  #cut = false;
+  #head: Buffer | null = null;
 
   see(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#sizeBytes += chunk.length;
-    if (this.#sizeBytes > parseLimitBytes) {
-      const tail = Buffer.concat(this.#chunks).subarray(-tailBytes);
-      this.#chunks = [tail];
-      this.#sizeBytes = tail.length;
-      this.#cut = true;
-    }
+    if (this.#sizeBytes <= parseLimitBytes) return;
+    const seen = Buffer.concat(this.#chunks);
+    // Copies: a view would keep all of it in memory.
+    this.#head ??= Buffer.from(seen.subarray(0, endBytes));
+    this.#chunks = [Buffer.from(seen.subarray(-endBytes))];
+    this.#sizeBytes = endBytes;
   }
 
   counts(): TokenCounts {
-    const text = Buffer.concat(this.#chunks).toString('utf8');
-    // Inside a JSON text a quote is escaped, so these patterns can't match what a model wrote.
-    const found = this.#cut
-      ? {
-          prompt_tokens: numberAfter(text, 'prompt_tokens'),
-          completion_tokens: numberAfter(text, 'completion_tokens') ?? 0,
-        }
-      : parse(text, answerWithUsage)?.usage;
-    return counts(usage.safeParse(found).data, 0);
+    const rest = Buffer.concat(this.#chunks);
+    if (this.#head === null) return toCounts(parse(rest.toString('utf8'), answerWithUsage)?.usage, 0);
+    // vLLM tells its usage last, llama.cpp's embeddings tell it first.
+    const found = usageIn(rest.toString('latin1')) ?? usageIn(this.#head.toString('latin1'));
+    return toCounts(found, 0);
   }
 }
 
-const numberAfter = (text: string, name: string) => {
-  const digits = new RegExp(`"${name}"\\s*:\\s*(\\d+)`).exec(text)?.[1];
-  return digits === undefined ? undefined : Number(digits);
-};
+const longestUsageChars = 2048;
 
-const longestEventBytes = 1024 * 1024;
+/** Inside a JSON text's strings a quote is escaped, so these patterns can't match what a model wrote. */
+function usageIn(text: string): Usage | undefined {
+  const start = /"usage"\s*:\s*\{/.exec(text)?.index;
+  if (start === undefined) return undefined;
+  const around = text.slice(start, start + longestUsageChars);
+  const numberOf = (name: string) => new RegExp(`"${name}"\\s*:\\s*(\\d+)`).exec(around)?.[1];
+  return usage.safeParse({
+    prompt_tokens: Number(numberOf('prompt_tokens')),
+    completion_tokens: Number(numberOf('completion_tokens') ?? 0),
+  }).data;
+}
+
+const longestEventBytes = 8 * 1024 * 1024;
+const lf = 0x0a;
+const cr = 0x0d;
+/** What counts as a token where the engine told nothing: an event that brings text of whichever kind. */
+const bringsText = /"(?:content|text|reasoning_content|reasoning|arguments)"\s*:\s*"[^"]/;
+/** vLLM says this in every chunk, but only because the gateway asked for usage. */
+const nullUsageAtEnd = /\s*,\s*"usage"\s*:\s*null(?=\s*\}\s*$)/;
 
 /**
- * Reads a stream of server-sent events as it passes. Where the client did not ask for the usage chunk it is taken out:
- * events then go on one by one as they end; otherwise every byte goes on as it comes.
+ * Reads a stream of server-sent events as it passes. Where the client did not ask for usage, what our asking adds is taken
+ * out: events then go on one by one as they end. Otherwise every byte goes on as it comes.
  */
 export class StreamMeter {
   readonly #hideUsage: boolean;
+  /** The bytes of an event that has not ended yet, and how far they were searched for its end. */
   #pending: Buffer = Buffer.alloc(0);
-  #usage: z.infer<typeof usage> | undefined;
+  #lineStart = 0;
+  #searched = 0;
+  #gaveUp = false;
+  #usage: Usage | undefined;
   #deltas = 0;
+  /** The engine told an error inside the stream. */
+  failed = false;
+  /** All that the engine had to say was passed on. */
+  done = false;
 
   constructor(options: { hideUsage: boolean }) {
     this.#hideUsage = options.hideUsage;
@@ -68,60 +89,76 @@ export class StreamMeter {
 
   /** Gives what the client gets of these bytes. */
   pass(chunk: Buffer): Buffer {
+    if (this.#gaveUp) return chunk;
     const bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     const kept: Buffer[] = [];
     let start = 0;
-    for (let end = endOfEvent(bytes, start); end !== -1; end = endOfEvent(bytes, start)) {
-      const event = bytes.subarray(start, end);
-      if (!(this.#isUsageOnly(event) && this.#hideUsage)) kept.push(event);
-      start = end;
+    // A blank line ends an event. Both line ends of the field, LF and CRLF, are understood.
+    for (let at = bytes.indexOf(lf, this.#searched); at !== -1; at = bytes.indexOf(lf, at + 1)) {
+      const isBlank = at === this.#lineStart || (at === this.#lineStart + 1 && bytes[this.#lineStart] === cr);
+      this.#lineStart = at + 1;
+      if (!isBlank) continue;
+      kept.push(this.#see(bytes.subarray(start, at + 1)));
+      start = at + 1;
     }
     this.#pending = bytes.subarray(start);
+    this.#lineStart -= start;
+    this.#searched = this.#pending.length;
     if (this.#pending.length > longestEventBytes) {
+      // No engine writes such an event. Memory stays bounded, the bytes go on, the counts become an estimate.
       kept.push(this.#pending);
       this.#pending = Buffer.alloc(0);
+      this.#gaveUp = true;
     }
-    return this.#hideUsage ? Buffer.concat(kept) : chunk;
+    return this.#hideUsage ? join(kept) : chunk;
   }
 
   /** What was held back when the engine ended without a blank line. */
   rest(): Buffer {
-    return this.#hideUsage ? this.#pending : Buffer.alloc(0);
+    const rest = this.#pending;
+    this.#pending = Buffer.alloc(0);
+    const passed = rest.length === 0 ? rest : this.#see(rest);
+    return this.#hideUsage ? passed : Buffer.alloc(0);
   }
 
   counts(): TokenCounts {
-    return counts(this.#usage, this.#deltas);
+    return toCounts(this.#usage, this.#deltas);
   }
 
-  #isUsageOnly(event: Buffer): boolean {
-    const data = event
-      .toString('utf8')
+  /** Takes note of an event and gives what the client gets of it. */
+  #see(event: Buffer): Buffer {
+    const text = event.toString('utf8');
+    const data = text
       .split(/\r?\n/)
       .filter((line) => line.startsWith('data:'))
       .map((line) => line.slice(5).trimStart())
       .join('\n');
-    if (data === '' || data === '[DONE]') return false;
-    if (!data.includes('"usage"')) {
-      this.#deltas += 1;
-      return false;
-    }
+    if (data === '[DONE]') this.done = true;
+    if (data.startsWith('{"error"')) this.failed = true;
+    if (bringsText.test(data)) this.#deltas += 1;
+    if (!data.includes('"usage"')) return event;
+    if (nullUsageAtEnd.test(data)) return this.#hideUsage ? withoutNullUsage(event, text) : event;
     const json = parse(data, z.unknown());
     this.#usage = answerWithUsage.safeParse(json).data?.usage ?? this.#usage;
-    const only = usageOnlyChunk.safeParse(json).success;
-    if (!only) this.#deltas += 1;
-    return only;
+    return this.#hideUsage && usageOnlyChunk.safeParse(json).success ? Buffer.alloc(0) : event;
   }
 }
 
-/** The index behind the next blank line, or -1. Both line ends of the standard occur in the field. */
-function endOfEvent(bytes: Buffer, from: number): number {
-  const lf = bytes.indexOf('\n\n', from);
-  const crlf = bytes.indexOf('\r\n\r\n', from);
-  if (lf === -1) return crlf === -1 ? -1 : crlf + 4;
-  return crlf !== -1 && crlf < lf ? crlf + 4 : lf + 2;
+/** Cut out of the bytes, so that what is not valid UTF-8 goes on as it came. */
+function withoutNullUsage(event: Buffer, text: string): Buffer {
+  const found = nullUsageAtEnd.exec(text);
+  if (found === null) return event;
+  const start = Buffer.byteLength(text.slice(0, found.index));
+  if (Buffer.byteLength(text) !== event.length) return event;
+  return Buffer.concat([event.subarray(0, start), event.subarray(start + Buffer.byteLength(found[0]))]);
 }
 
-function counts(found: z.infer<typeof usage> | undefined, deltas: number): TokenCounts {
+function join(parts: readonly Buffer[]): Buffer {
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
+}
+
+function toCounts(found: Usage | undefined, deltas: number): TokenCounts {
   if (found === undefined) return { promptTokens: 0, completionTokens: deltas, estimated: true };
   return { promptTokens: found.prompt_tokens, completionTokens: found.completion_tokens, estimated: false };
 }
