@@ -3,6 +3,17 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseEnvFile } from '../contract/env-file.ts';
 
+// The server knows every setting; these are the ones that a run-together line would lose for the command line.
+const knownNames = [
+  'OFFLINE_MODE',
+  'REQUIRE_IMAGE_PRECACHE',
+  'VLLM_IMAGE',
+  'LLAMACPP_IMAGE',
+  'CORTEX_MODELS_DIR',
+  'CORTEX_REGISTRY_MIRRORS',
+  'GATEWAY_PORT',
+];
+
 /** The repository (or, inside the image, the folder that stands for it): where versions.env is. */
 export function findRoot(): string {
   const named = process.env.CORTEX_ROOT;
@@ -26,7 +37,9 @@ export interface CliContext {
 export function readContext(): CliContext {
   const rootDir = findRoot();
   const path = join(rootDir, 'backend/.env');
-  const file = existsSync(path) ? parseEnvFile(readFileSync(path, 'utf8'), 'backend/.env') : new Map<string, string>();
+  const file = existsSync(path)
+    ? parseEnvFile(readFileSync(path, 'utf8'), 'backend/.env', knownNames)
+    : new Map<string, string>();
   const env: Record<string, string | undefined> = Object.fromEntries(file);
   for (const [name, value] of Object.entries(process.env)) if (value) env[name] = value;
   return {

@@ -45,6 +45,8 @@ function block(entry: TarEntry, type: string): Buffer {
   header.write(octal(0, 11), 136);
   header.write('        ', 148);
   header.write(type, 156);
+  if (Buffer.byteLength(entry.linkTo ?? '') > 100)
+    throw new Error(`${entry.name}: a link of over 100 bytes does not fit`);
   header.write(entry.linkTo ?? '', 157, 100);
   header.write('ustar\u000000', 257);
   const sum = header.reduce((total, byte) => total + byte, 0);

@@ -82,13 +82,14 @@ export async function preparePackage(options: PrepareOptions): Promise<Bill> {
     });
     if (failure !== null) throw failure;
     await removeStale(outputDir, before, catalog, report);
+    const whole = planned.filter(({ entry, image }) => done.done[entry.file]?.manifest === image.manifest.digest);
     const unreached = (before?.images ?? []).filter(
-      ({ file }) =>
-        catalog.some((entry) => entry.file === file) &&
-        done.done[file] !== undefined &&
-        !planned.some(({ entry }) => entry.file === file),
+      (old) =>
+        old.platform === platform &&
+        catalog.some(({ file }) => file === old.file) &&
+        done.done[old.file]?.manifest === old.manifest_digest &&
+        !whole.some(({ entry }) => entry.file === old.file),
     );
-    const whole = planned.filter(({ entry }) => done.done[entry.file] !== undefined);
     const bill = await writeBill(whole, unreached, done, { outputDir, platform, rootDir });
     await rm(join(outputDir, progressName), { force: true });
     report({
