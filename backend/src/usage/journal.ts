@@ -18,9 +18,20 @@ export interface Batch {
   readonly next: Cursor;
 }
 
-const segmentLimitBytes = 16 * 1024 * 1024;
+const defaultSegmentLimitBytes = 16 * 1024 * 1024;
 const readBytes = 1024 * 1024;
+const retryMs = 1000;
+const syncMs = 1000;
+/** Some 50 MB: what is kept in memory while the disk takes nothing. */
+const waitingLimit = 100_000;
 const segmentName = (number: number) => `journal-${String(number).padStart(8, '0')}.jsonl`;
+
+interface OpenSegment {
+  readonly file: FileHandle;
+  readonly number: number;
+  /** How far it holds whole lines; behind it may stand what is left of a write that failed. */
+  sizeBytes: number;
+}
 
 /**
  * The usage journal: one JSON line a request, appended to a file before the database hears of it.
@@ -31,59 +42,56 @@ const segmentName = (number: number) => `journal-${String(number).padStart(8, '0
 export class UsageJournal {
   readonly #dir: string;
   readonly #logger: JournalLogger;
-  #file: FileHandle;
-  #segment: number;
-  #sizeBytes: number;
+  readonly #segmentLimitBytes: number;
+  #segment: OpenSegment;
   #cursor: Cursor;
   #waiting: string[] = [];
+  #dropped = 0;
   #writing: Promise<void> | null = null;
+  #retry: NodeJS.Timeout | null = null;
   #dirty = false;
   readonly #syncTimer: NodeJS.Timeout;
   /** Called after each append that reached the file. */
   onAppend: () => void = () => undefined;
   ok = true;
 
-  private constructor(
-    dir: string,
-    logger: JournalLogger,
-    file: FileHandle,
-    segment: number,
-    sizeBytes: number,
-    start: Cursor,
-  ) {
-    this.#dir = dir;
-    this.#logger = logger;
-    this.#file = file;
+  private constructor(options: JournalOptions, segment: OpenSegment, start: Cursor) {
+    this.#dir = options.dir;
+    this.#logger = options.logger;
+    this.#segmentLimitBytes = options.segmentLimitBytes ?? defaultSegmentLimitBytes;
     this.#segment = segment;
-    this.#sizeBytes = sizeBytes;
     this.#cursor = start;
-    this.#syncTimer = setInterval(() => void this.#sync(), 1000).unref();
+    this.#syncTimer = setInterval(() => void this.#sync(), syncMs).unref();
   }
 
-  static async open({ dir, logger }: { dir: string; logger: JournalLogger }): Promise<UsageJournal> {
+  static async open(options: JournalOptions): Promise<UsageJournal> {
+    const { dir } = options;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const numbers = await segmentsIn(dir);
-    const segment = numbers.at(-1) ?? 1;
-    const path = join(dir, segmentName(segment));
-    const file = await open(path, 'a', 0o600);
-    let { size } = await file.stat();
+    const segment = await openSegment(dir, numbers.at(-1) ?? 1);
     // A line that was cut by a crash must not swallow the next one.
-    if (size > 0 && (await readFile(path)).at(-1) !== 0x0a) {
-      await file.appendFile('\n');
-      size += 1;
+    if (segment.sizeBytes > 0 && !(await endsWithNewline(join(dir, segmentName(segment.number)), segment.sizeBytes))) {
+      await segment.file.appendFile('\n');
+      segment.sizeBytes += 1;
     }
-    return new UsageJournal(dir, logger, file, segment, size, await readCursor(dir, numbers[0] ?? segment));
+    return new UsageJournal(options, segment, await readCursor(dir, numbers[0] ?? segment.number, segment.number));
   }
 
   /** Takes a record. Never waits and never throws: the request path goes on. */
   append(record: UsageRecord): void {
+    if (this.#waiting.length >= waitingLimit) {
+      this.#dropped += 1;
+      return;
+    }
     this.#waiting.push(`${JSON.stringify(record)}\n`);
-    this.#writing ??= this.#write();
+    if (this.#retry === null) this.#writing ??= this.#write();
   }
 
-  /** The next records behind the cursor, oldest first; empty when there are none. */
-  async read(limit: number): Promise<Batch> {
+  /** The next records behind the cursor, oldest first; null when there is nothing more for now. */
+  async read(limit: number): Promise<Batch | null> {
     const { segment, offset } = this.#cursor;
+    // Asked before the bytes: a segment that is not the newest gets no more of them.
+    const isComplete = segment < this.#segment.number;
     const bytes = await readFrom(join(this.#dir, segmentName(segment)), offset);
     const records: UsageRecord[] = [];
     let used = 0;
@@ -92,13 +100,14 @@ export class UsageJournal {
       if (record !== null) records.push(record);
       used = end + 1;
     }
-    if (used === 0 && segment < this.#segment) return { records, next: { segment: segment + 1, offset: 0 } };
-    return { records, next: { segment, offset: offset + used } };
+    // No line is that long: damage, which is skipped so that what follows is reached.
+    if (used === 0 && bytes.length === readBytes) used = bytes.length;
+    if (used > 0) return { records, next: { segment, offset: offset + used } };
+    return isComplete ? { records, next: { segment: segment + 1, offset: 0 } } : null;
   }
 
   /** Forgets what is before `next`: call it once the database has it. */
   async advance(next: Cursor): Promise<void> {
-    if (next.segment === this.#cursor.segment && next.offset === this.#cursor.offset) return;
     const path = join(this.#dir, 'cursor.json');
     await writeFile(`${path}.new`, JSON.stringify(next), { mode: 0o600 });
     await rename(`${path}.new`, path);
@@ -107,54 +116,77 @@ export class UsageJournal {
     if (next.segment > done) await rm(join(this.#dir, segmentName(done)), { force: true });
   }
 
-  /** True when the database has been told all. */
-  async isDrained(): Promise<boolean> {
+  /** Resolves when all that was appended is in the file, or the file can't take it now. */
+  async flush(): Promise<void> {
     await this.#writing;
-    return this.#cursor.segment === this.#segment && this.#cursor.offset === this.#sizeBytes;
   }
 
+  /** Tries once more to write what waits. */
   async close(): Promise<void> {
     clearInterval(this.#syncTimer);
     await this.#writing;
+    if (this.#waiting.length > 0) await this.#write();
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    const lost = this.#waiting.length + this.#dropped;
+    if (lost > 0) this.#logger.error({ records: lost }, 'Usage records are lost: the journal could not be written');
     await this.#sync();
-    await this.#file.close();
+    await this.#segment.file.close();
   }
 
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const text = this.#waiting.join('');
+      const lines = this.#waiting;
       this.#waiting = [];
       try {
-        if (this.#sizeBytes > segmentLimitBytes) await this.#rotate();
-        await this.#file.appendFile(text);
-        this.#sizeBytes += Buffer.byteLength(text);
-        this.#dirty = true;
-        this.ok = true;
-        this.onAppend();
+        await this.#appendWhole(Buffer.from(lines.join('')));
       } catch (error) {
         // A full disk: the records stay in memory and are tried again, in their order.
-        if (this.ok) this.#logger.error({ err: error }, 'The usage journal cannot be written; records wait in memory');
-        this.ok = false;
-        this.#waiting.unshift(text);
-        await new Promise((resolve) => setTimeout(resolve, 1000).unref());
+        this.#waiting = lines.concat(this.#waiting);
+        this.#failed(error);
+        break;
       }
+      this.#dirty = true;
+      this.#recovered();
+      this.onAppend();
     }
     this.#writing = null;
   }
 
+  async #appendWhole(bytes: Buffer): Promise<void> {
+    if (this.#segment.sizeBytes > this.#segmentLimitBytes) await this.#rotate();
+    // What a failed write left would stand before the next line and spoil it.
+    if (!this.ok) await this.#segment.file.truncate(this.#segment.sizeBytes);
+    await this.#segment.file.appendFile(bytes);
+    this.#segment.sizeBytes += bytes.length;
+  }
+
+  #failed(error: unknown): void {
+    if (this.ok) this.#logger.error({ err: error }, 'The usage journal cannot be written; records wait in memory');
+    this.ok = false;
+    this.#retry = setTimeout(() => {
+      this.#retry = null;
+      this.#writing ??= this.#write();
+    }, retryMs).unref();
+  }
+
+  #recovered(): void {
+    if (!this.ok) this.#logger.warn({ dropped: this.#dropped }, 'The usage journal can be written again');
+    this.ok = true;
+    this.#dropped = 0;
+  }
+
   async #rotate(): Promise<void> {
     await this.#sync();
-    const next = await open(join(this.#dir, segmentName(this.#segment + 1)), 'a', 0o600);
-    await this.#file.close();
-    this.#file = next;
-    this.#segment += 1;
-    this.#sizeBytes = 0;
+    const next = await openSegment(this.#dir, this.#segment.number + 1);
+    const last = this.#segment;
+    this.#segment = next;
+    await last.file.close();
   }
 
   async #sync(): Promise<void> {
     if (!this.#dirty) return;
     this.#dirty = false;
-    await this.#file
+    await this.#segment.file
       .datasync()
       .catch((error: unknown) => this.#logger.error({ err: error }, 'The usage journal cannot be synced'));
   }
@@ -170,6 +202,22 @@ export class UsageJournal {
   }
 }
 
+export interface JournalOptions {
+  readonly dir: string;
+  readonly logger: JournalLogger;
+  /** At this size the next segment begins. */
+  readonly segmentLimitBytes?: number;
+}
+
+async function openSegment(dir: string, number: number): Promise<OpenSegment> {
+  const file = await open(join(dir, segmentName(number)), 'a', 0o600);
+  const { size } = await file.stat();
+  const folder = await open(dir, 'r');
+  // Else a power cut could take the new file's name away with all that it holds.
+  await folder.sync().finally(() => folder.close());
+  return { file, number, sizeBytes: size };
+}
+
 async function segmentsIn(dir: string): Promise<number[]> {
   const names = await readdir(dir);
   return names
@@ -178,10 +226,22 @@ async function segmentsIn(dir: string): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-async function readCursor(dir: string, oldest: number): Promise<Cursor> {
-  const text = await readFile(join(dir, 'cursor.json'), 'utf8').catch(() => 'null');
-  const parsed = cursor.safeParse(JSON.parse(text));
-  return parsed.success && parsed.data.segment >= oldest ? parsed.data : { segment: oldest, offset: 0 };
+/**
+ * A cursor is written without a sync: when a crash took it, or took the end of the segment that it points behind, the
+ * segment is read again from its start and the database drops what it has.
+ */
+async function readCursor(dir: string, oldest: number, newest: number): Promise<Cursor> {
+  const found = await readFile(join(dir, 'cursor.json'), 'utf8')
+    .then((text) => cursor.parse(JSON.parse(text)))
+    .catch(() => null);
+  if (found === null || found.segment < oldest || found.segment > newest) return { segment: oldest, offset: 0 };
+  const { size } = await stat(join(dir, segmentName(found.segment)));
+  return found.offset > size ? { segment: found.segment, offset: 0 } : found;
+}
+
+async function endsWithNewline(path: string, sizeBytes: number): Promise<boolean> {
+  const last = await readFrom(path, sizeBytes - 1);
+  return last[0] === 0x0a;
 }
 
 async function readFrom(path: string, offset: number): Promise<Buffer> {

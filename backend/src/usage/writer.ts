@@ -10,6 +10,7 @@ export interface UsageWriterOptions {
 
 const batchLimit = 500;
 const gatherMs = 200;
+const firstBackOffMs = 1000;
 const longestBackOffMs = 30_000;
 
 /** Carries the journal into the database in batches, and waits with growing patience while there is none. */
@@ -17,6 +18,7 @@ export class UsageWriter {
   readonly #options: UsageWriterOptions;
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
+  #cameMeanwhile = false;
   #failures = 0;
   #closed = false;
 
@@ -31,6 +33,7 @@ export class UsageWriter {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#running;
+    await this.#options.journal.flush();
     await this.#drain().catch((error: unknown) => {
       this.#options.logger.warn({ err: error }, 'Usage stays in the journal until the next start');
     });
@@ -38,22 +41,16 @@ export class UsageWriter {
   }
 
   #wake(delayMs: number): void {
+    if (this.#running !== null) this.#cameMeanwhile = true;
     if (this.#timer !== null || this.#running !== null || this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#running = this.#run().finally(() => {
-        this.#running = null;
-        void this.#again();
-      });
+      this.#running = this.#run();
     }, delayMs);
   }
 
-  async #again(): Promise<void> {
-    if (this.#failures > 0) this.#wake(Math.min(1000 * 2 ** (this.#failures - 1), longestBackOffMs));
-    else if (!(await this.#options.journal.isDrained())) this.#wake(gatherMs);
-  }
-
   async #run(): Promise<void> {
+    this.#cameMeanwhile = false;
     try {
       await this.#drain();
       this.#failures = 0;
@@ -61,14 +58,16 @@ export class UsageWriter {
       this.#failures += 1;
       this.#options.logger.warn({ err: error }, 'Usage could not be written to the database; it waits in the journal');
     }
+    this.#running = null;
+    if (this.#failures > 0) this.#wake(Math.min(firstBackOffMs * 2 ** (this.#failures - 1), longestBackOffMs));
+    else if (this.#cameMeanwhile) this.#wake(gatherMs);
   }
 
   async #drain(): Promise<void> {
     const { journal, insert } = this.#options;
-    while (!(await journal.isDrained())) {
-      const { records, next } = await journal.read(batchLimit);
-      if (records.length > 0) await insert(records);
-      await journal.advance(next);
+    for (let batch = await journal.read(batchLimit); batch !== null; batch = await journal.read(batchLimit)) {
+      if (batch.records.length > 0) await insert(batch.records);
+      await journal.advance(batch.next);
     }
   }
 }

@@ -1,0 +1,297 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { UsageRecord } from '../../../contract/usage.ts';
+import { UsageJournal } from './journal.ts';
+import { UsageWriter } from './writer.ts';
+
+const record = (name: string): UsageRecord => ({
+  request_id: name,
+  at: '2026-01-01T00:00:00.000Z',
+  key_id: 'k',
+  user_id: 'u',
+  organization_id: 'o',
+  model_id: 'm',
+  served_name: 'héllo 🙂',
+  endpoint: '/v1/chat/completions',
+  streamed: true,
+  status: 200,
+  outcome: 'ok',
+  prompt_tokens: 1,
+  completion_tokens: 2,
+  estimated: false,
+  duration_ms: 1.5,
+  first_byte_ms: null,
+});
+const lineBytes = Buffer.byteLength(`${JSON.stringify(record('r00'))}\n`);
+
+let dir: string;
+let logged: string[];
+const logger = {
+  warn: (_details: object, message: string) => void logged.push(message),
+  error: (_details: object, message: string) => void logged.push(message),
+};
+const open = (segmentLimitBytes = 1_000_000, at = dir) => UsageJournal.open({ dir: at, logger, segmentLimitBytes });
+const segments = async () => (await readdir(dir)).filter((name) => name.endsWith('.jsonl')).sort();
+
+/** Reads all, telling the journal after each batch that the database has it. */
+async function drain(journal: UsageJournal, limit = 500): Promise<string[]> {
+  const names: string[] = [];
+  for (let batch = await journal.read(limit); batch !== null; batch = await journal.read(limit)) {
+    names.push(...batch.records.map((found) => found.request_id));
+    await journal.advance(batch.next);
+  }
+  return names;
+}
+
+async function appendAll(journal: UsageJournal, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    journal.append(record(name));
+    // One write each, as requests come.
+    await journal.flush();
+  }
+}
+
+const names = (count: number, prefix = 'r') =>
+  Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(2, '0')}`);
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'cortex-journal-'));
+  logged = [];
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+describe('the usage journal', () => {
+  it('gives back what was appended, in its order, once', async () => {
+    const journal = await open();
+    for (const name of names(50)) journal.append(record(name));
+    await journal.flush();
+    expect(await drain(journal, 7)).toEqual(names(50));
+    expect(await journal.read(10)).toBeNull();
+    await journal.close();
+    expect((await stat(join(dir, (await segments())[0] ?? ''))).mode & 0o077).toBe(0);
+  });
+
+  it('goes on after a restart where the database stopped', async () => {
+    const first = await open();
+    await appendAll(first, names(10));
+    const batch = await first.read(4);
+    if (batch !== null) await first.advance(batch.next);
+    await first.read(4);
+    await first.close();
+    const second = await open();
+    expect(await drain(second)).toEqual(names(10).slice(4));
+    await second.close();
+  });
+
+  it('begins a new file at its limit and removes what the database has', async () => {
+    const journal = await open(3 * lineBytes);
+    await appendAll(journal, names(20));
+    expect((await segments()).length).toBeGreaterThan(4);
+    expect(await drain(journal)).toEqual(names(20));
+    expect((await segments()).length).toBe(1);
+    await journal.close();
+  });
+
+  it('loses no whole line and doubles none, wherever a crash cuts it', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(12 * lineBytes),
+        fc.nat(12),
+        fc.constantFrom(2 * lineBytes, 1_000_000),
+        async (cutBytes, readFirst, limitBytes) => {
+          const at = await mkdtemp(join(dir, 'cut-'));
+          const before = await open(limitBytes, at);
+          await appendAll(before, names(12));
+          const taken = readFirst === 0 ? null : await before.read(readFirst);
+          if (taken !== null) await before.advance(taken.next);
+          await before.close();
+          const newest =
+            (await readdir(at))
+              .filter((name) => name.endsWith('.jsonl'))
+              .sort()
+              .at(-1) ?? '';
+          const size = (await stat(join(at, newest))).size;
+          const end = Math.min(cutBytes, size);
+          await truncate(join(at, newest), end);
+          const whole = 12 - (size / lineBytes - Math.floor(end / lineBytes));
+
+          const after = await open(limitBytes, at);
+          await appendAll(after, names(3, 'n'));
+          const database = new Set(taken?.records.map((found) => found.request_id));
+          for (const name of await drain(after)) database.add(name);
+          await after.close();
+          // What the cut took may be in the database already; all else must come, and what came later as well.
+          const lastLineIsWhole = end % lineBytes === lineBytes - 1 ? 1 : 0;
+          const expected = [...names(12).slice(0, whole + lastLineIsWhole), ...names(3, 'n')];
+          expect([...database]).toEqual(expect.arrayContaining(expected));
+          expect([...database].filter((name) => !names(12).includes(name) && !name.startsWith('n'))).toEqual([]);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each(['', '{', '{"segment":"x"}', '{"segment":99,"offset":0}', '{"segment":1,"offset":99999999}', 'null'])(
+    'reads all again where its cursor is damaged: %s',
+    async (text) => {
+      const first = await open();
+      await appendAll(first, names(3));
+      await drain(first);
+      await first.close();
+      await writeFile(join(dir, 'cursor.json'), text);
+      const second = await open();
+      await appendAll(second, ['new']);
+      expect(await drain(second)).toEqual([...names(3), 'new']);
+      await second.close();
+    },
+  );
+
+  it('leaves damaged lines out, also very long ones, and reads on', async () => {
+    const first = await open();
+    await appendAll(first, ['a']);
+    await first.close();
+    const [segment = ''] = await segments();
+    const line = await readFile(join(dir, segment), 'utf8');
+    const damage = `${'x'.repeat(3 * 1024 * 1024)}\n{"request_id":1}\n\n`;
+    await writeFile(join(dir, segment), `${line}${damage}${line.replace('"a"', '"b"')}`);
+    const second = await open();
+    expect(await drain(second)).toEqual(['a', 'b']);
+    expect(logged.length).toBeGreaterThan(0);
+    await second.close();
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'keeps records in memory while the disk takes nothing, and loses none',
+    async () => {
+      const limitFileBytes = (value: string) =>
+        execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${value}:`]);
+      const ignore = () => undefined;
+      process.on('SIGXFSZ', ignore);
+      const journal = await open();
+      await appendAll(journal, names(3));
+      // In the middle of a line, as a disk gets full.
+      limitFileBytes(String(4 * lineBytes + 20));
+      try {
+        for (const name of names(20).slice(3)) journal.append(record(name));
+        await journal.flush();
+        expect(journal.ok).toBe(false);
+        expect(await drain(journal)).toEqual(expect.arrayContaining(names(3)));
+      } finally {
+        limitFileBytes('unlimited');
+        process.off('SIGXFSZ', ignore);
+      }
+      await vi.waitFor(() => expect(journal.ok).toBe(true), 3000);
+      journal.append(record('after'));
+      await journal.flush();
+      await journal.close();
+      await rm(join(dir, 'cursor.json'));
+      const again = await open();
+      expect(await drain(again)).toEqual([...names(20), 'after']);
+      await again.close();
+      expect(logged).toEqual([
+        'The usage journal cannot be written; records wait in memory',
+        'The usage journal can be written again',
+      ]);
+    },
+  );
+});
+
+describe('the usage writer', () => {
+  it('brings records into the database soon, and in batches', async () => {
+    const batches: string[][] = [];
+    const journal = await open();
+    for (let index = 0; index < 1200; index += 1) journal.append(record(String(index)));
+    const insert = (records: readonly UsageRecord[]) => {
+      batches.push(records.map((found) => found.request_id));
+      return Promise.resolve();
+    };
+    const writer = new UsageWriter({ journal, insert, logger });
+    await vi.waitFor(() => expect(batches.flat()).toHaveLength(1200), 2000);
+    expect(Math.max(...batches.map((batch) => batch.length))).toBe(500);
+    journal.append(record('later'));
+    await vi.waitFor(() => expect(batches.flat()).toHaveLength(1201), 1000);
+    await writer.close();
+    expect(new Set(batches.flat()).size).toBe(1201);
+  });
+
+  it('waits while there is no database and then writes all, each once', async () => {
+    const written: string[] = [];
+    let isAway = true;
+    const insert = (records: readonly UsageRecord[]) => {
+      if (isAway) return Promise.reject(new Error('no database'));
+      written.push(...records.map((found) => found.request_id));
+      return Promise.resolve();
+    };
+    const journal = await open();
+    const writer = new UsageWriter({ journal, insert, logger });
+    await appendAll(journal, names(5));
+    await vi.waitFor(() => expect(logged.length).toBe(1), 1000);
+    isAway = false;
+    await vi.waitFor(() => expect(written).toEqual(names(5)), 3000);
+    await writer.close();
+  });
+
+  it('misses nothing that comes while it writes', async () => {
+    const written: string[] = [];
+    const journal = await open();
+    const insert = async (records: readonly UsageRecord[]) => {
+      if (written.length < 20) journal.append(record(`during-${written.length}`));
+      written.push(...records.map((found) => found.request_id));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    const writer = new UsageWriter({ journal, insert, logger });
+    journal.append(record('first'));
+    await vi.waitFor(() => expect(written).toHaveLength(21), 8000);
+    await writer.close();
+  });
+
+  it('writes the last records before it ends', async () => {
+    const written: string[] = [];
+    const journal = await open();
+    const insert = (records: readonly UsageRecord[]) => {
+      written.push(...records.map((found) => found.request_id));
+      return Promise.resolve();
+    };
+    const writer = new UsageWriter({ journal, insert, logger });
+    for (const name of names(9)) journal.append(record(name));
+    await writer.close();
+    expect(written).toEqual(names(9));
+  });
+
+  it('ends without a database, and the next one finds the records', async () => {
+    const journal = await open();
+    const lost = new UsageWriter({ journal, insert: () => Promise.reject(new Error('no database')), logger });
+    for (const name of names(9)) journal.append(record(name));
+    await lost.close();
+    const again = await open();
+    expect(await drain(again)).toEqual(names(9));
+    await again.close();
+  });
+
+  it('writes a batch again whose insertion was not told to the journal', async () => {
+    const database = new Map<string, number>();
+    const insert = (records: readonly UsageRecord[]) => {
+      for (const { request_id: id } of records) database.set(id, (database.get(id) ?? 0) + 1);
+      return database.size < 5 ? Promise.resolve() : Promise.reject(new Error('killed after the insert'));
+    };
+    const first = await open();
+    await appendAll(first, names(5));
+    await new UsageWriter({ journal: first, insert, logger }).close();
+    const second = await open();
+    const writer = new UsageWriter({
+      journal: second,
+      insert: async (records) => void (await insert(records).catch(() => undefined)),
+      logger,
+    });
+    await writer.close();
+    expect([...database.keys()]).toEqual(names(5));
+    expect(new Set(database.values())).toEqual(new Set([2]));
+    const third = await open();
+    expect(await third.read(10)).toBeNull();
+    await third.close();
+  });
+});
