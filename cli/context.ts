@@ -12,6 +12,11 @@ const knownNames = [
   'CORTEX_MODELS_DIR',
   'CORTEX_REGISTRY_MIRRORS',
   'GATEWAY_PORT',
+  'CORTEX_INSECURE_REGISTRIES',
+  'CORTEX_REGISTRY_CA',
+  'CORTEX_SIGNING_KEY',
+  'HF_ENDPOINT',
+  'HF_TOKEN',
 ];
 
 /** The repository (or, inside the image, the folder that stands for it): where versions.env is. */
@@ -27,9 +32,11 @@ export interface CliContext {
   readonly rootDir: string;
   /** The environment over backend/.env, as the server reads them. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly packageDir: string;
+  /** The package: its folder, or the folders of its volumes. */
+  readonly packageDirs: readonly string[];
   readonly receiptDir: string;
   readonly dataDir: string;
+  readonly modelsDir: string;
   readonly offlineMode: boolean;
 }
 
@@ -45,9 +52,10 @@ export function readContext(): CliContext {
   return {
     rootDir,
     env,
-    packageDir: resolve(rootDir, env.IMAGE_DIR || 'cortex-offline-images'),
+    packageDirs: (env.IMAGE_DIR || 'cortex-offline-images').split(':').map((dir) => resolve(rootDir, dir)),
     receiptDir: resolve(rootDir, env.CORTEX_PACKAGE_DIR || '.cortex/package'),
     dataDir: resolve(rootDir, env.CORTEX_DATA_DIR || '.cortex/data'),
+    modelsDir: resolve(rootDir, env.CORTEX_MODELS_DIR_HOST || env.CORTEX_MODELS_DIR || '/var/cortex/models'),
     offlineMode: /^(true|1|yes|on)$/i.test(env.OFFLINE_MODE ?? ''),
   };
 }

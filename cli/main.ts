@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CortexError, exitCodes } from '../contract/errors.ts';
 import { findRoot } from './context.ts';
-import { registerOffline } from './offline.ts';
+import { registerOffline } from './offline/register.ts';
 import { registerServer } from './server.ts';
 
 const program = new Command('cortex')

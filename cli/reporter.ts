@@ -14,13 +14,15 @@ export const jsonReporter =
     if (event.kind !== 'bytes') output.write(`${JSON.stringify(event)}\n`);
   };
 
-const verbs = { prepare: 'Packing', load: 'Loading', verify: 'Checking' } as const;
-const notes = { new: '✓', kept: '✓ unchanged', present: '✓ already loaded' } as const;
+const verbs = { prepare: 'Packing', load: 'Loading', verify: 'Checking', push: 'Pushing' } as const;
+const moved = { prepare: 'to fetch', load: 'to load', verify: 'to read', push: 'to send' } as const;
+const notes = { new: '✓', kept: '✓ unchanged', present: '✓ already there', whole: '✓' } as const;
 const redrawMs = 200;
 
 /** Events for people: a line for each finished file, and on a terminal one live line with bytes, rate and time left. */
 export function textReporter(output: Output): Report {
   let verb: string = verbs.prepare;
+  let toDo: string = moved.prepare;
   let totalBytes = 0;
   let doneBytes = 0;
   let startedAtMs = Date.now();
@@ -42,11 +44,12 @@ export function textReporter(output: Output): Report {
     switch (event.kind) {
       case 'started':
         verb = verbs[event.work];
+        toDo = moved[event.work];
         startedAtMs = Date.now();
         return;
       case 'planned':
         totalBytes = event.totalBytes - event.presentBytes;
-        line(`${formatBytes(event.totalBytes)} in all, ${formatBytes(totalBytes)} to fetch`);
+        line(`${formatBytes(event.totalBytes)} in all, ${formatBytes(totalBytes)} ${toDo}`);
         startedAtMs = Date.now();
         return;
       case 'bytes':
@@ -60,6 +63,9 @@ export function textReporter(output: Output): Report {
         line(`${verb} ${event.file}${event.sizeBytes > 0 ? ` (${formatBytes(event.sizeBytes)})` : ''}... ✗`);
         line(`  ${event.message}`);
         line(`  → ${event.hint}`);
+        return;
+      case 'note':
+        line(event.message);
         return;
       case 'warning':
         line(`! ${event.message}`);

@@ -398,6 +398,157 @@ export const errorDefinitions = {
     (p) => `${p.file} is in the package but not in its bill.`,
     (p) => `Move ${p.file} out of the folder, or find out who put it there.`,
   ),
+  package_file_stale: define<{ file: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'integrity',
+    (p) => `${p.file} is left over from another preparation: ${p.reason}`,
+    (p) => `Remove ${p.file}, or copy the whole package again into an empty folder.`,
+  ),
+  package_mixed: define<{ older: string; newer: string }>()(
+    400,
+    'invalid_request_error',
+    'integrity',
+    (p) => `${p.older} and ${p.newer} are volumes of two different packages.`,
+    () =>
+      'Name only the volumes of one package; each volume says in its README.txt and manifest.json which one it is of.',
+  ),
+  volume_missing: define<{ volume: number; volumes: number; file: string }>()(
+    400,
+    'invalid_request_error',
+    'integrity',
+    (p) => `Volume ${p.volume} of ${p.volumes} is not there; it holds a part of ${p.file}.`,
+    () => 'Insert it and name its folder as well: cortex offline load --image-dir FOLDER --image-dir FOLDER …',
+  ),
+  signature_missing: define<{ dir: string }>()(
+    400,
+    'invalid_request_error',
+    'integrity',
+    (p) => `The package at ${p.dir} is not signed, so nobody vouches for it.`,
+    () =>
+      'Prepare it with a key (cortex offline keygen, then make prepare-offline), or take the risk: --allow-unsigned, which the receipt records.',
+  ),
+  signature_invalid: define<{ dir: string; fingerprint: string }>()(
+    400,
+    'invalid_request_error',
+    'integrity',
+    (p) =>
+      `The signature of ${p.dir}/manifest.json is not one of ${p.fingerprint}: the bill or the signature was altered.`,
+    () =>
+      'Copy manifest.json and manifest.json.sig from the medium again. If it fails again, do not load this package.',
+  ),
+  key_unknown: define<{ fingerprint: string }>()(
+    400,
+    'invalid_request_error',
+    'integrity',
+    (p) => `The package is signed with ${p.fingerprint}, a key that this machine does not trust.`,
+    (p) =>
+      `Ask whoever prepared it to read you the fingerprint, by telephone or on paper. If it is the same: ./cortex offline trust ${p.fingerprint}`,
+  ),
+  key_invalid: define<{ file: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `${p.file} can't be used as a key: ${p.reason}.`,
+    () => 'cortex offline keygen makes a pair; --sign-key and --key name the files.',
+  ),
+  package_older: define<{ sequence: number; createdAt: string; loadedSequence: number; loadedAt: string }>()(
+    409,
+    'conflict_error',
+    'integrity',
+    (p) =>
+      `This package is number ${p.sequence} of ${p.createdAt}; number ${p.loadedSequence} of ${p.loadedAt} was loaded here before.`,
+    () => 'Bring the newer package. To go back on purpose: --allow-older, which the receipt records.',
+  ),
+  base_missing: define<{ base: string; lacking: string }>()(
+    409,
+    'conflict_error',
+    'notReady',
+    (p) => `This package holds only what is new since ${p.base}, and this machine lacks: ${p.lacking}.`,
+    () => 'Load that package first, or bring a whole one: make prepare-offline without --base.',
+  ),
+  base_invalid: define<{ file: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `${p.file} can't be the base: ${p.reason}.`,
+    () => 'Name the folder or manifest.json of a package, or what cortex offline inventory wrote inside.',
+  ),
+  lock_missing: define<{ file: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `There is no lock file at ${p.file}.`,
+    () => 'Prepare once without --locked: that writes it.',
+  ),
+  lock_invalid: define<{ file: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `${p.file} is not a lock file that this version can read.`,
+    () => 'Restore it from version control, or remove it and prepare without --locked.',
+  ),
+  lock_moved: define<{ what: string; reason: string }>()(
+    409,
+    'conflict_error',
+    'network',
+    (p) => `${p.what} is not what the lock pins: ${p.reason}.`,
+    () => 'Prepare without --locked to take what is there now; the lock file is then written anew.',
+  ),
+  repair_invalid: define<{ file: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'integrity',
+    (p) => `${p.file} can't be answered: ${p.reason}.`,
+    () =>
+      'Make it inside with: cortex offline verify --files --repair-request repair-request.json; answer it from the same package.',
+  ),
+  receipt_broken: define<{ file: string; line: number; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'integrity',
+    (p) => `${p.file} was altered: line ${p.line} ${p.reason}.`,
+    () => 'Compare it with an exported copy (cortex offline receipt export). What stands before that line is sound.',
+  ),
+  option_invalid: define<{ option: string; value: string; allowed: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `${p.option} ${p.value} is not valid. Allowed: ${p.allowed}.`,
+    () => 'Correct it and type the command again; --help tells of every option.',
+  ),
+  models_differ: define<{ model: string; file: string; path: string }>()(
+    409,
+    'conflict_error',
+    'integrity',
+    (p) => `The model ${p.model} is there already with another ${p.file} (${p.path}).`,
+    () => 'Move that folder away, then run the same command again. Nothing of it was changed.',
+  ),
+  hub_unreachable: define<{ endpoint: string; reason: string }>()(
+    502,
+    'server_error',
+    'network',
+    (p) => `The model hub ${p.endpoint} can't be reached: ${p.reason}`,
+    () =>
+      'Check the network, the proxy (HTTPS_PROXY) and HF_ENDPOINT, then run the same command: it goes on where it stopped.',
+  ),
+  hub_refused: define<{ model: string; status: number; reason: string }>()(
+    502,
+    'server_error',
+    'network',
+    (p) => `The model hub refused ${p.model} (HTTP ${p.status}): ${p.reason}`,
+    (p) =>
+      p.status === 401 || p.status === 403
+        ? 'Accept the licence of the model on the hub and set HF_TOKEN to a token that may read it.'
+        : 'Check the name and the revision: hf:org/name@revision',
+  ),
+  program_missing: define<{ program: string; reason: string }>()(
+    500,
+    'server_error',
+    'failed',
+    (p) => `${p.program} is needed and could not be used: ${p.reason}.`,
+    (p) => `Install it (on Debian: apt-get install ${p.program}) or see the command's --help.`,
+  ),
   archive_invalid: define<{ file: string; reason: string }>()(
     400,
     'invalid_request_error',

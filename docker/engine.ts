@@ -11,8 +11,20 @@ export type { ImageDetails } from './images.ts';
 export const defaultHost = 'unix:///var/run/docker.sock';
 
 const version = z
-  .object({ Version: z.string(), ApiVersion: z.string(), Os: z.string(), Arch: z.string() })
-  .transform((v) => ({ version: v.Version, apiVersion: v.ApiVersion, os: v.Os, arch: v.Arch }));
+  .object({
+    Version: z.string(),
+    ApiVersion: z.string(),
+    Os: z.string(),
+    Arch: z.string(),
+    Components: z.array(z.object({ Name: z.string() })).nullish(),
+  })
+  .transform((v) => ({
+    version: v.Version,
+    apiVersion: v.ApiVersion,
+    os: v.Os,
+    arch: v.Arch,
+    isPodman: (v.Components ?? []).some(({ Name }) => Name.startsWith('Podman')),
+  }));
 export type EngineVersion = z.infer<typeof version>;
 
 const info = z

@@ -29,6 +29,15 @@ const inspected = z
   }));
 export type ImageDetails = z.infer<typeof inspected>;
 
+const listed = z.array(
+  z
+    .object({ Id: z.string(), RepoTags: z.array(z.string()).nullish() })
+    .transform((image) => ({
+      id: image.Id,
+      repoTags: (image.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>'),
+    })),
+);
+
 export class Images {
   readonly #connection: Connection;
   constructor(connection: Connection) {
@@ -40,6 +49,24 @@ export class Images {
       action: `inspect ${reference}`,
       signal,
     });
+  }
+
+  /** Every image that has a name, and the others. */
+  async list(): Promise<{ id: string; repoTags: string[] }[]> {
+    return (await this.#connection.json('/images/json', listed, { action: 'list the images' })) ?? [];
+  }
+
+  /** The image as `docker save` writes it. A tar that ends early means that the Engine failed in the middle. */
+  async save(reference: string, signal?: AbortSignal): Promise<Readable> {
+    const action = `save ${reference}`;
+    const { status, body } = await this.#connection.call('/images/get', {
+      query: { names: reference },
+      signal,
+      action,
+    });
+    if (status !== 404) return body;
+    await body.dump();
+    throw new CortexError('docker_failed', { action, reason: 'there is no such image' });
   }
 
   /** Streams an archive into the Engine. @throws CortexError docker_failed also for errors told inside HTTP 200 */

@@ -181,3 +181,14 @@ export function imageOf(catalog: Catalog, key: 'vllm' | 'llamacpp'): string {
 /** The archive of the package that holds an image. */
 export const fileOfImage = (catalog: Catalog, reference: string): string =>
   catalog.find((entry) => entry.reference === reference)?.file ?? '<failed-image>.tar';
+
+/** References that someone named: as the list has them, or as images of their own. @throws CortexError invalid_request */
+export function catalogOf(references: readonly string[], list: Catalog): Catalog {
+  return references.map((text) => {
+    const reference = familiarName(parseImageReference(text));
+    const listed = list.find((entry) => entry.reference === reference || entry.key === text);
+    if (listed !== undefined) return listed;
+    const name = reference.replace(/[/:]/g, '-');
+    return { key: name, reference, file: `${name}.tar`, role: 'required', purpose: 'Named on the command line' };
+  });
+}

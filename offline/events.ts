@@ -1,7 +1,10 @@
+export type Work = 'prepare' | 'load' | 'verify' | 'push';
+
 /** What happens while a package is prepared, loaded or verified. Terminals, pipes and logs are readers of the same events. */
 export type PackageEvent =
-  | { readonly kind: 'started'; readonly work: 'prepare' | 'load' | 'verify'; readonly dir: string }
+  | { readonly kind: 'started'; readonly work: Work; readonly dir: string }
   | { readonly kind: 'resolved'; readonly reference: string; readonly file: string; readonly sizeBytes: number }
+  /** `presentBytes` of `totalBytes` need not be moved. */
   | { readonly kind: 'planned'; readonly totalBytes: number; readonly presentBytes: number }
   | { readonly kind: 'file-started'; readonly file: string; readonly sizeBytes: number }
   | { readonly kind: 'bytes'; readonly file: string; readonly bytes: number }
@@ -9,7 +12,7 @@ export type PackageEvent =
       readonly kind: 'file-done';
       readonly file: string;
       readonly sizeBytes: number;
-      readonly note: 'new' | 'kept' | 'present';
+      readonly note: 'new' | 'kept' | 'present' | 'whole';
     }
   | {
       readonly kind: 'file-failed';
@@ -19,10 +22,11 @@ export type PackageEvent =
       readonly message: string;
       readonly hint: string;
     }
+  | { readonly kind: 'note'; readonly message: string }
   | { readonly kind: 'warning'; readonly message: string }
   | {
       readonly kind: 'finished';
-      readonly work: 'prepare' | 'load' | 'verify';
+      readonly work: Work;
       readonly succeeded: number;
       readonly failed: number;
       readonly totalBytes: number;

@@ -1,291 +1,259 @@
-import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { z } from 'zod';
+import { mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { CortexError } from '../contract/errors.ts';
-import { type ArchivePlan, type PackableImage, planArchive, writeBlob } from './archive.ts';
-import { type Bill, type BillImage, billName, formatVersion, readBill } from './bill.ts';
-import { type Catalog, type CatalogEntry, readCatalog, readNodeBase } from './catalog.ts';
-import { sha256OfFile, syncFolder, writeDurably } from './durable-file.ts';
+import type { DockerEngine } from '../docker/engine.ts';
+import { type Bill, type BillFile, chunkBytes, parseBill } from './bill.ts';
+import { readBillBytes } from './bill-file.ts';
+import { writeDurably } from './durable-file.ts';
 import type { Report } from './events.ts';
-import { parseImageReference } from './image-reference.ts';
-import { inParallel } from './in-parallel.ts';
-import { type Progress, progressName, progressSaver, readProgress } from './prepare-progress.ts';
-import { renderReadme } from './readme.ts';
-import { RegistryClient } from './registry.ts';
-import { buildSelfImage } from './self-image.ts';
+import { fetchMembers } from './fetch.ts';
+import { type FileSums, HashPool } from './hash-pool.ts';
+import { HubClient } from './hub.ts';
+import { keptMembers, rememberFiles } from './kept.ts';
+import { Ledger } from './ledger.ts';
+import { StreamLimit } from './limiter.ts';
+import { writeLock } from './lock.ts';
+import type { Member } from './member.ts';
+import {
+  type PackageFolders,
+  removeBills,
+  removeStale,
+  type Signer,
+  smallFile,
+  writeFurniture,
+} from './package-writer.ts';
+import { partialBytes } from './piece-writer.ts';
+import { assembleBill, lockOf, unreachedImages } from './prepare-bill.ts';
+import { reportFailure } from './prepare-images.ts';
+import { type PackagePlan, planPackage } from './prepare-plan.ts';
+import { RegistryClient, registrySettings } from './registry.ts';
+import { scanArchive } from './reports.ts';
 
 export interface PrepareOptions {
   readonly rootDir: string;
   readonly outputDir: string;
-  /** `linux/amd64` */
-  readonly platform: string;
+  /** `linux/amd64`; the first one's archives have the plain names. */
+  readonly platforms: readonly string[];
   readonly withBuildBases?: boolean;
-  /** Versions, mirrors and proxy. */
+  /** These images and no others of the list. */
+  readonly only?: readonly string[];
+  /** These images are taken from a local Engine: no registry has them. */
+  readonly fromEngine?: { readonly references: readonly string[]; readonly engine: DockerEngine } | undefined;
+  /** Archives of docker save whose images go in as well. */
+  readonly savedArchives?: readonly string[];
+  /** `hf:org/name@revision` or paths, or a folder under another name. */
+  readonly models?: readonly (string | { readonly path: string; readonly name: string })[];
+  /** An inventory of the machine that it is for: models that will not fit are told of. */
+  readonly targetFile?: string | undefined;
+  /** The largest volume, in bytes. */
+  readonly volumeBytes?: number | undefined;
+  /** Layers that images share are packed once. */
+  readonly dedupe?: boolean;
+  /** A package or an inventory that the other side has: only what is new is packed. */
+  readonly baseFile?: string | undefined;
+  /** Take exactly what the lock file pins. */
+  readonly locked?: boolean;
+  readonly lockFile?: string | undefined;
+  readonly signer: Signer | null;
+  /** Tell what would be done, and change nothing. */
+  readonly dryRun?: boolean;
+  /** The most streams at once. */
+  readonly streams?: number | undefined;
+  /** Versions, mirrors, proxy, hub. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly report: Report;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
-interface Planned {
-  readonly entry: CatalogEntry;
-  readonly image: PackableImage & { readonly diffIds: readonly string[]; readonly indexDigest: string | null };
-  readonly plan: ArchivePlan;
-}
+const defaultStreams = 8;
 
-const imagesAtOnce = 3;
-const blobsPerImage = 3;
-const layerName = '.cortex-layer.tar.gz';
+/** Where a preparation keeps what it knows from run to run, beside the package: it does not travel. */
+export const stateDirOf = (outputDir: string): string => join(dirname(outputDir), `.${basename(outputDir)}.prepare`);
 
 /**
- * Makes the package: every image straight from its registry, one archive each, then the bill. The same command goes on
- * where an interrupted one stopped, and does nothing where nothing changed. manifest.json is written last: where it
- * stands, the package is whole.
+ * Makes the package: every image straight from its registry, one archive each, models as they are, then the signed bill. The
+ * same command goes on where an interrupted one stopped, and does nothing where nothing changed.
+ * @returns null for a dry run
  * @throws CortexError of a critical or required image, after the others were tried
  */
-export async function preparePackage(options: PrepareOptions): Promise<Bill> {
-  const { rootDir, outputDir, env, report, platform, signal } = options;
+export async function preparePackage(options: PrepareOptions): Promise<Bill | null> {
+  const { outputDir, env, signal } = options;
+  const stateDir = stateDirOf(outputDir);
+  const tempDir = join(stateDir, 'temp');
+  const limit = new StreamLimit({ most: options.streams ?? defaultStreams });
   const registry = new RegistryClient({
-    mirrors: env.CORTEX_REGISTRY_MIRRORS,
+    ...registrySettings(env),
+    signal,
+    onThrottled: (waitMs) => limit.throttled(waitMs),
+  });
+  const hub = new HubClient({
+    endpoint: env.HF_ENDPOINT || 'https://huggingface.co',
+    ...(env.HF_TOKEN ? { token: env.HF_TOKEN } : {}),
     ...(signal === undefined ? {} : { signal }),
   });
-  await mkdir(outputDir, { recursive: true });
-  report({ kind: 'started', work: 'prepare', dir: outputDir });
+  const pool = new HashPool();
+  options.report({ kind: 'started', work: 'prepare', dir: outputDir });
   try {
-    const catalog = readCatalog(
-      { rootDir, env },
-      options.withBuildBases === undefined ? {} : { withBuildBases: options.withBuildBases },
-    );
-    const { planned, failure: unresolved } = await resolveAll(catalog, registry, options);
-    let failure = unresolved;
-    const before = await readBill(outputDir).catch(() => null);
-    const done = await readProgress(outputDir, before);
-    const missing = planned.filter(({ entry, image }) => done.done[entry.file]?.manifest !== image.manifest.digest);
-    const totalBytes = planned.reduce((total, { plan }) => total + plan.sizeBytes, 0);
-    const missingBytes = missing.reduce((total, { plan }) => total + plan.sizeBytes, 0);
-    await checkSpace(outputDir, missing);
-    report({ kind: 'planned', totalBytes, presentBytes: totalBytes - missingBytes });
-    for (const { entry, plan } of planned.filter((one) => !missing.includes(one))) {
-      report({ kind: 'file-done', file: entry.file, sizeBytes: plan.sizeBytes, note: 'kept' });
-    }
-    if (failure !== null && missing.length === 0) throw failure;
-    // What is done is written down before the bill goes: from here on the folder is no whole package until it stands again.
-    const save = progressSaver(outputDir, done);
-    await save();
-    await rm(join(outputDir, billName), { force: true });
-    await inParallel(missing, imagesAtOnce, async (one) => {
-      try {
-        await writeArchive(one, outputDir, done, save, options);
-      } catch (error) {
-        failure ??= reportFailure(one.entry, error, report);
-      }
-    });
-    if (failure !== null) throw failure;
-    await removeStale(outputDir, before, catalog, report);
-    const whole = planned.filter(({ entry, image }) => done.done[entry.file]?.manifest === image.manifest.digest);
-    const unreached = (before?.images ?? []).filter(
-      (old) =>
-        old.platform === platform &&
-        catalog.some(({ file }) => file === old.file) &&
-        done.done[old.file]?.manifest === old.manifest_digest &&
-        !whole.some(({ entry }) => entry.file === old.file),
-    );
-    const bill = await writeBill(whole, unreached, done, { outputDir, platform, rootDir });
-    await rm(join(outputDir, progressName), { force: true });
-    report({
-      kind: 'finished',
-      work: 'prepare',
-      succeeded: whole.length,
-      failed: catalog.length - whole.length,
-      totalBytes,
-    });
-    return bill;
+    await mkdir(tempDir, { recursive: true });
+    const before = await readBefore(outputDir, stateDir);
+    const plan = await planPackage(options, { registry, hub, tempDir, before });
+    return await carryOut(plan, options, { stateDir, limit, pool, before });
   } catch (error) {
     throw await asDiskFull(error, outputDir);
   } finally {
-    await rm(join(outputDir, layerName), { force: true });
-    await registry.close();
+    await rm(tempDir, { recursive: true, force: true });
+    await Promise.all([pool.close(), registry.close(), hub.close()]);
   }
 }
 
-async function resolveAll(
-  catalog: Catalog,
-  registry: RegistryClient,
-  options: PrepareOptions,
-): Promise<{ planned: Planned[]; failure: CortexError | null }> {
-  const planned: Planned[] = [];
-  let failure: CortexError | null = null;
-  await inParallel(catalog, imagesAtOnce, async (entry) => {
-    try {
-      const image = await resolveEntry(entry, registry, options);
-      const plan = planArchive(image);
-      options.report({ kind: 'resolved', reference: entry.reference, file: entry.file, sizeBytes: plan.sizeBytes });
-      planned.push({ entry, image, plan });
-    } catch (error) {
-      failure ??= reportFailure(entry, error, options.report);
-    }
+interface Tools {
+  readonly stateDir: string;
+  readonly limit: StreamLimit;
+  readonly pool: HashPool;
+  /** The package that stood there before, or that an interrupted run has begun to replace. */
+  readonly before: Bill | null;
+}
+
+async function carryOut(plan: PackagePlan, options: PrepareOptions, tools: Tools): Promise<Bill | null> {
+  const { report, signer, platforms, dedupe = false } = options;
+  const { stateDir, pool, before } = tools;
+  const { folders, members, images, catalog } = plan;
+  const ledgerFile = join(stateDir, 'ledger.jsonl');
+  const sums = await bringMembers(plan, options, tools, ledgerFile);
+  if (sums === null) return null;
+  const scans = await scanImages(plan, options, sums);
+  const kept = await unreachedImages(before, plan, pool);
+  const { bill, readme } = assembleBill({ plan, sums, platforms, dedupe, signer, scans, kept, before });
+  await writeFurniture(bill, { folders, signer, readme, pool });
+  for (const name of await removeStale(before, bill, folders))
+    report({ kind: 'warning', message: `${name} of the package before is removed: this one does not hold it.` });
+  await rememberFiles(ledgerFile, members, sums);
+  await writeDurably(join(stateDir, 'before.json'), Buffer.from((await readBillBytes(options.outputDir)) ?? ''));
+  if (!options.locked) await writeLock(plan.lockFile, lockOf(bill, plan));
+  const succeeded = images.filter(({ member }) => sums.has(member.name)).length;
+  const totalBytes = bill.files.reduce((total, file) => total + file.sizeBytes, 0);
+  report({
+    kind: 'finished',
+    work: 'prepare',
+    succeeded,
+    failed: catalog.length * platforms.length - succeeded,
+    totalBytes,
   });
-  const order = (one: Planned) => catalog.indexOf(one.entry);
-  return { planned: planned.sort((a, b) => order(a) - order(b)), failure };
+  return bill;
 }
 
-/** Tells what failed; an optional image is only left out. Gives the error that ends the command, if it does. */
-function reportFailure(entry: CatalogEntry, error: unknown, report: Report): CortexError | null {
-  if (!(error instanceof CortexError) || error.code === 'interrupted') throw error;
-  const { code, message, hint } = error;
-  if (entry.role === 'optional') {
-    report({ kind: 'warning', message: `${entry.reference} is left out (optional): ${message}` });
-    return null;
-  }
-  report({ kind: 'file-failed', file: entry.file, sizeBytes: 0, code, message, hint });
-  return error;
-}
-
-async function resolveEntry(
-  entry: CatalogEntry,
-  registry: RegistryClient,
+/** Brings every member to its place. @returns their sums, or null for a dry run */
+async function bringMembers(
+  plan: PackagePlan,
   options: PrepareOptions,
-): Promise<Planned['image']> {
-  const { platform, rootDir, env, outputDir } = options;
-  if (entry.key === 'cortex') {
-    const base = await registry.resolve(parseImageReference(readNodeBase({ rootDir, env }).reference), platform);
-    const image = await buildSelfImage({
-      rootDir,
-      base,
-      registry,
-      reference: entry.reference,
-      platform,
-      tempFile: join(outputDir, layerName),
+  { stateDir, limit, pool, before }: Tools,
+  ledgerFile: string,
+): Promise<ReadonlyMap<string, FileSums> | null> {
+  const { report, signal, outputDir } = options;
+  const { members, images, folders } = plan;
+  const { ledger, state } = await Ledger.open(ledgerFile);
+  const imageOf = new Map(images.map((image) => [image.member.name, image]));
+  let { failure } = plan;
+  try {
+    const sums = new Map(await keptMembers(members, state, folders, pool));
+    const missing = members.filter(({ name }) => !sums.has(name));
+    await checkSpace(outputDir, missing, folders);
+    report({ kind: 'planned', totalBytes: bytesOf(members), presentBytes: bytesOf(members) - bytesOf(missing) });
+    for (const { entry, member } of images)
+      if (sums.has(member.name))
+        report({ kind: 'file-done', file: entry.file, sizeBytes: member.sizeBytes, note: 'kept' });
+    if (options.dryRun) return null;
+    if (failure !== null && !missing.some(({ name }) => imageOf.has(name))) throw failure;
+    if (missing.length > 0 || failure !== null) {
+      if (before !== null) await writeDurably(join(stateDir, 'before.json'), Buffer.from(JSON.stringify(before)));
+      await removeBills(folders.all);
+    }
+    const fetched = await fetchMembers({
+      members: missing,
+      piecesOf: ({ name }) => folders.pathsOf(name),
+      chunkBytes,
+      ledger,
+      state,
+      pool,
+      limit,
+      signal,
+      onBytes: ({ name }, bytes) => report({ kind: 'bytes', file: name, bytes }),
+      onDone: ({ name, sizeBytes, blobs }) => {
+        if (blobs.length > 0) report({ kind: 'file-done', file: name, sizeBytes, note: 'new' });
+      },
+      onFailed: ({ name }, error) => {
+        const entry = imageOf.get(name)?.entry ?? { role: 'required' as const, reference: name, file: name };
+        failure ??= reportFailure(entry, error, report);
+      },
     });
-    return { ...image, indexDigest: null };
-  }
-  const remote = await registry.resolve(parseImageReference(entry.reference), platform);
-  return { ...remote, platform, open: (layer) => registry.blob(remote.reference, layer) };
-}
-
-/**
- * Archives of the package before that the list has no more: a carried folder must not mix versions. Compared with the list,
- * not with what could be reached today: a registry that is down takes nothing away.
- */
-async function removeStale(outputDir: string, before: Bill | null, catalog: Catalog, report: Report): Promise<void> {
-  const files = new Set(catalog.map(({ file }) => file));
-  for (const { file } of before?.images ?? []) {
-    if (files.has(file)) continue;
-    await rm(join(outputDir, file), { force: true });
-    report({ kind: 'warning', message: `${file} of the package before is removed: this one does not hold it.` });
+    for (const [name, found] of fetched) sums.set(name, found);
+    if (failure !== null) throw failure;
+    return sums;
+  } finally {
+    await ledger.close();
   }
 }
 
-async function checkSpace(outputDir: string, missing: readonly Planned[]): Promise<void> {
+const bytesOf = (members: readonly Member[]) => members.reduce((total, member) => total + member.sizeBytes, 0);
+
+/** The bill that stands there, or the one that an interrupted run had found there. One that can't be read counts for none. */
+async function readBefore(outputDir: string, stateDir: string): Promise<Bill | null> {
+  for (const read of [() => readBillBytes(outputDir), () => readFile(join(stateDir, 'before.json'))]) {
+    try {
+      const bytes = await read();
+      if (bytes !== null) return parseBill(bytes, outputDir);
+    } catch {
+      // The next place may have it.
+    }
+  }
+  return null;
+}
+
+async function checkSpace(outputDir: string, missing: readonly Member[], folders: PackageFolders): Promise<void> {
   let neededBytes = 0;
-  for (const { entry, plan } of missing) {
-    const there = await stat(join(outputDir, `${entry.file}.partial`)).then(
-      (found) => found.blocks * 512,
-      () => 0,
-    );
-    neededBytes += Math.max(0, plan.sizeBytes - there);
+  for (const { name, sizeBytes } of missing) {
+    const there = await partialBytes(folders.pathsOf(name).map(({ path }) => path));
+    neededBytes += Math.max(0, sizeBytes - there);
   }
-  const { bavail, bsize } = await statfs(outputDir);
-  const freeBytes = bavail * bsize;
+  const freeBytes = await freeBytesAt(outputDir);
   if (neededBytes > freeBytes) throw new CortexError('disk_full', { path: outputDir, neededBytes, freeBytes });
 }
 
-async function writeArchive(
-  { entry, image, plan }: Planned,
-  outputDir: string,
-  done: Progress,
-  save: () => Promise<void>,
-  { report, signal }: PrepareOptions,
-): Promise<void> {
-  const path = join(outputDir, entry.file);
-  const partial = `${path}.partial`;
-  const manifest = image.manifest.digest;
-  const before = done.partial[entry.file];
-  const there = before?.manifest === manifest && (await stat(partial).catch(() => null)) !== null ? before.layers : [];
-  const state = { manifest, layers: [...there] };
-  done.partial[entry.file] = state;
-  report({ kind: 'file-started', file: entry.file, sizeBytes: plan.sizeBytes });
-  const file = await open(partial, there.length > 0 ? 'r+' : 'w+');
-  try {
-    await file.truncate(plan.sizeBytes);
-    for (const { offset, bytes } of plan.pieces) await file.write(bytes, 0, bytes.length, offset);
-    await inParallel(plan.blobs, blobsPerImage, async (blob) => {
-      if (state.layers.includes(blob.layer.digest)) {
-        report({ kind: 'bytes', file: entry.file, bytes: blob.layer.size });
-        return;
-      }
-      if (signal?.aborted) throw new CortexError('interrupted', {});
-      await writeBlob(file, blob, image.open(blob.layer), (bytes) =>
-        report({ kind: 'bytes', file: entry.file, bytes }),
-      );
-      await file.datasync();
-      state.layers.push(blob.layer.digest);
-      await save();
-    });
-    await file.sync();
-  } finally {
-    await file.close();
+/** Of the file system that a folder is on, or will be. */
+async function freeBytesAt(dir: string): Promise<number> {
+  for (let at = dir; ; at = dirname(at)) {
+    const found = await statfs(at).catch(() => null);
+    if (found !== null) return found.bavail * found.bsize;
+    if (dirname(at) === at) return Number.POSITIVE_INFINITY;
   }
-  const sha256 = await sha256OfFile(partial);
-  await rename(partial, path);
-  await syncFolder(outputDir);
-  delete done.partial[entry.file];
-  done.done[entry.file] = { manifest, sizeBytes: plan.sizeBytes, sha256 };
-  await save();
-  report({ kind: 'file-done', file: entry.file, sizeBytes: plan.sizeBytes, note: 'new' });
 }
 
-const packageJson = z.object({ version: z.string() });
-
-/** @param unreached optional images of the package before that could not be reached today: they stay as they are */
-async function writeBill(
-  planned: readonly Planned[],
-  unreached: readonly BillImage[],
-  done: Progress,
-  place: { outputDir: string; platform: string; rootDir: string },
-): Promise<Bill> {
-  const { outputDir, platform, rootDir } = place;
-  const { version } = packageJson.parse(JSON.parse(await readFile(join(rootDir, 'package.json'), 'utf8')));
-  const made = planned.map(
-    ({ entry, image, plan }): BillImage => ({
-      ...entry,
-      platform,
-      index_digest: image.indexDigest,
-      manifest_digest: image.manifest.digest,
-      config_digest: image.config.descriptor.digest,
-      diff_ids: [...image.diffIds],
-      sizeBytes: plan.sizeBytes,
-    }),
-  );
-  const images = [...made, ...unreached];
-  const files = images.map(({ file, sizeBytes }) => ({ name: file, sizeBytes, sha256: done.done[file]?.sha256 ?? '' }));
-  const readme = Buffer.from(renderReadme(images, version));
-  await writeDurably(join(outputDir, 'README.txt'), readme);
-  files.push({
-    name: 'README.txt',
-    sizeBytes: readme.length,
-    sha256: createHash('sha256').update(readme).digest('hex'),
-  });
-  const bill: Bill = {
-    format_version: formatVersion,
-    cortex_version: version,
-    created_at: new Date().toISOString(),
-    platform,
-    images,
-    files,
-  };
-  const text = Buffer.from(`${JSON.stringify(bill, null, 2)}\n`);
-  const sums = [...files, { name: billName, sha256: createHash('sha256').update(text).digest('hex') }];
-  await writeDurably(
-    join(outputDir, 'checksums.txt'),
-    Buffer.from(sums.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join('')),
-  );
-  await writeDurably(join(outputDir, billName), text);
-  return bill;
+/** With trivy or grype on the PATH a report of each archive travels along. */
+async function scanImages(
+  plan: PackagePlan,
+  options: PrepareOptions,
+  sums: ReadonlyMap<string, FileSums>,
+): Promise<BillFile[]> {
+  const { folders, images } = plan;
+  // A locked package is the same byte for byte; what a scanner knows changes every day. A cut archive can't be scanned.
+  if (options.locked || folders.layout.volumes > 1 || plan.base !== null) return [];
+  const files: BillFile[] = [];
+  for (const { member, entry } of images) {
+    if (!sums.has(member.name)) continue;
+    const scan = await scanArchive(join(folders.outputDir, member.name), member.name.replace(/\.tar$/, ''));
+    if (scan === null) return [];
+    await mkdir(join(folders.outputDir, 'reports'), { recursive: true });
+    await writeFile(join(folders.outputDir, scan.name), scan.bytes);
+    files.push(smallFile(scan.name, scan.bytes));
+    options.report({
+      kind: 'note',
+      message: `${entry.reference} was scanned; the scanner's database is of ${scan.databaseDate ?? 'an unknown date'}`,
+    });
+  }
+  return files;
 }
 
 async function asDiskFull(error: unknown, path: string): Promise<unknown> {
   if (Object(error).code !== 'ENOSPC') return error;
-  const { bavail, bsize } = await statfs(path);
-  return new CortexError('disk_full', { path, neededBytes: 0, freeBytes: bavail * bsize }, { cause: error });
+  return new CortexError('disk_full', { path, neededBytes: 0, freeBytes: await freeBytesAt(path) }, { cause: error });
 }

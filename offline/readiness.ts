@@ -2,6 +2,7 @@ import type { ImageReadiness, ImageStatus } from '../contract/system.ts';
 import type { DockerEngine, ImageDetails } from '../docker/engine.ts';
 import type { Bill, BillImage } from './bill.ts';
 import type { Catalog, CatalogEntry } from './catalog.ts';
+import { isBilled } from './image-proof.ts';
 
 export interface ReadinessQuestion {
   readonly engine: Pick<DockerEngine, 'images' | 'info'>;
@@ -60,7 +61,7 @@ function statusOf(entry: CatalogEntry, details: ImageDetails | null, bill: Bill 
       ? 'absent'
       : recorded === undefined
         ? 'unknown'
-        : isSame(details, recorded)
+        : isBilled(details, recorded)
           ? 'matches'
           : 'differs';
   return {
@@ -76,15 +77,6 @@ function statusOf(entry: CatalogEntry, details: ImageDetails | null, bill: Bill 
     file: recorded?.file ?? entry.file,
     warning: warningOf(entry, identity, bill, recorded),
   };
-}
-
-/** Each store shows another digest as the image's id; the unpacked layers are the same on all. */
-function isSame(details: ImageDetails, recorded: BillImage): boolean {
-  const ids = [recorded.config_digest, recorded.manifest_digest, recorded.index_digest];
-  const layersAgree =
-    details.layers.length === recorded.diff_ids.length &&
-    details.layers.every((layer, index) => layer === recorded.diff_ids[index]);
-  return layersAgree && ids.includes(details.id);
 }
 
 function warningOf(

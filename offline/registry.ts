@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { rootCertificates } from 'node:tls';
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';
 import { CortexError } from '../contract/errors.ts';
 import { canonicalName, digestPattern, type ImageReference } from './image-reference.ts';
+import { registryCredentials } from './registry-auth.ts';
 
 const descriptor = z.object({
   mediaType: z.string(),
@@ -51,18 +52,36 @@ export interface RemoteImage {
   readonly config: { readonly descriptor: Descriptor; readonly bytes: Buffer };
   readonly layers: readonly Descriptor[];
   readonly diffIds: readonly string[];
+  /** The index that the tag pointed to, byte for byte. */
+  readonly index: Buffer | null;
+  /** Whether the registry gives parts of a blob. */
+  readonly splittable: boolean;
 }
 
 export interface RegistryOptions {
   /** CORTEX_REGISTRY_MIRRORS: `docker.io=http://127.0.0.1:5055/docker.io,…` */
   readonly mirrors?: string | undefined;
+  /** CORTEX_INSECURE_REGISTRIES: `host:port,…` that are asked over plain HTTP. Loopback always is, as in Docker. */
+  readonly insecure?: string | undefined;
+  /** CORTEX_REGISTRY_CA: a PEM file of authorities beside the system's. */
+  readonly caFile?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Where docker login keeps credentials. */
   readonly dockerConfigFile?: string;
+  /** A registry asked for patience (429, Retry-After). */
+  readonly onThrottled?: (waitMs: number) => void;
 }
+
+/** The options that stand in the environment or backend/.env. */
+export const registrySettings = (env: Readonly<Record<string, string | undefined>>): RegistryOptions => ({
+  mirrors: env.CORTEX_REGISTRY_MIRRORS,
+  insecure: env.CORTEX_INSECURE_REGISTRIES,
+  caFile: env.CORTEX_REGISTRY_CA,
+});
 
 const manifestLimitBytes = 4 * 1024 * 1024;
 const configLimitBytes = 8 * 1024 * 1024;
+const evidenceLimitBytes = configLimitBytes;
 const attempts = 5;
 const sha256 = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
@@ -70,12 +89,21 @@ const sha256 = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).d
 export class RegistryClient {
   readonly #options: RegistryOptions;
   readonly #mirrors: ReadonlyMap<string, URL>;
-  readonly #dispatcher: Dispatcher = new EnvHttpProxyAgent({ headersTimeout: 60_000, bodyTimeout: 60_000 });
+  readonly #insecure: ReadonlySet<string>;
+  readonly #dispatcher: Dispatcher;
   readonly #tokens = new Map<string, string>();
 
   constructor(options: RegistryOptions = {}) {
     this.#options = options;
     this.#mirrors = parseMirrors(options.mirrors ?? '');
+    this.#insecure = new Set((options.insecure ?? '').split(',').map((name) => name.trim()));
+    const tls = options.caFile ? { ca: [...rootCertificates, readAuthorities(options.caFile)] } : {};
+    this.#dispatcher = new EnvHttpProxyAgent({
+      headersTimeout: 60_000,
+      bodyTimeout: 60_000,
+      connect: tls,
+      requestTls: tls,
+    });
   }
 
   close(): Promise<void> {
@@ -94,7 +122,7 @@ export class RegistryClient {
     const parsed = imageManifest.safeParse(found.json);
     if (!parsed.success) throw new CortexError('media_type_unknown', { image: name, mediaType: found.mediaType });
     const { config, layers } = parsed.data;
-    const configBytes = await this.#smallBlob(reference, config);
+    const { bytes: configBytes, splittable } = await this.#smallBlob(reference, config);
     const { architecture, os, rootfs } = imageConfig.parse(JSON.parse(configBytes.toString('utf8')));
     if (`${os}/${architecture}` !== platform)
       throw new CortexError('platform_missing', { image: name, platform, available: `${os}/${architecture}` });
@@ -105,31 +133,33 @@ export class RegistryClient {
       config: { descriptor: config, bytes: configBytes },
       layers,
       diffIds: rootfs.diff_ids,
+      index: isIndex ? first.bytes : null,
+      splittable,
     };
   }
 
   /**
-   * A blob's bytes. A connection that breaks is taken up where it stopped. The digest is not checked here: who writes the
-   * bytes hashes them on the way.
+   * A blob's bytes from `from` up to `to`. A connection that breaks is taken up where it stopped. The digest is not checked
+   * here: who writes the bytes hashes them on the way.
    */
-  async *blob(reference: ImageReference, { digest, size }: Descriptor): AsyncGenerator<Buffer> {
-    let received = 0;
-    for (let attempt = 1; received < size || size === 0; attempt += 1) {
+  async *blob(reference: ImageReference, { digest, size }: Descriptor, from = 0, to = size): AsyncGenerator<Buffer> {
+    let at = from;
+    for (let attempt = 1; at < to; attempt += 1) {
       try {
-        const range = received === 0 ? {} : { range: `bytes=${received}-` };
+        const range = at === 0 && to === size ? {} : { range: `bytes=${at}-${to - 1}` };
         const { statusCode, body } = await this.#get(reference, `blobs/${digest}`, range);
-        // A registry that ignores Range sends the blob from its start.
-        let skip = statusCode === 206 ? 0 : received;
+        // A registry that ignores Range sends the blob from its start, and to its end.
+        let skip = statusCode === 206 ? 0 : at;
         for await (const chunk of body) {
           const bytes: Buffer = chunk;
-          const fresh = skip >= bytes.length ? null : bytes.subarray(skip);
+          const fresh = skip >= bytes.length ? null : bytes.subarray(skip, skip + to - at);
           skip = Math.max(0, skip - bytes.length);
           if (fresh === null) continue;
-          received += fresh.length;
+          at += fresh.length;
           attempt = 1;
           yield fresh;
+          if (at >= to) return;
         }
-        if (received >= size) return;
         throw new Error('the connection ended early');
       } catch (cause) {
         if (cause instanceof CortexError || this.#options.signal?.aborted || attempt >= attempts)
@@ -139,29 +169,53 @@ export class RegistryClient {
     }
   }
 
-  async #smallBlob(reference: ImageReference, wanted: Descriptor): Promise<Buffer> {
-    if (wanted.size > configLimitBytes)
-      throw new CortexError('media_type_unknown', { image: canonicalName(reference), mediaType: wanted.mediaType });
-    const chunks: Buffer[] = [];
-    for await (const chunk of this.blob(reference, wanted)) chunks.push(chunk);
-    const bytes = Buffer.concat(chunks);
-    this.#checkDigest(`the configuration of ${canonicalName(reference)}`, wanted.digest, bytes);
-    return bytes;
+  /** Signatures, SBOMs and attestations that upstream tied to a manifest (OCI referrers, or cosign's tags before them). */
+  async referrers(reference: ImageReference, digest: string): Promise<{ digest: string; bytes: Buffer }[]> {
+    const found: { digest: string; bytes: Buffer }[] = [];
+    const listed = await this.#manifest(reference, digest, 'referrers').catch(ignoreMissing);
+    const index = imageIndex.safeParse(listed?.json);
+    const targets = index.success ? index.data.manifests.map((entry) => entry.digest) : [];
+    const tag = digest.replace(':', '-');
+    for (const name of targets.length > 0 ? targets : [`${tag}.sig`, `${tag}.att`, `${tag}.sbom`]) {
+      const manifest = await this.#manifest(reference, name).catch(ignoreMissing);
+      if (manifest === null) continue;
+      found.push({ digest: manifest.digest, bytes: manifest.bytes });
+      const { data } = imageManifest.safeParse(manifest.json);
+      for (const layer of data?.layers ?? []) {
+        if (layer.size > evidenceLimitBytes) continue;
+        found.push({ digest: layer.digest, bytes: (await this.#smallBlob(reference, layer)).bytes });
+      }
+    }
+    return found;
   }
 
-  async #manifest(reference: ImageReference, tagOrDigest: string) {
-    const { headers, body } = await this.#get(reference, `manifests/${tagOrDigest}`, {
+  async #smallBlob(reference: ImageReference, wanted: Descriptor): Promise<{ bytes: Buffer; splittable: boolean }> {
+    const image = canonicalName(reference);
+    if (wanted.size > configLimitBytes)
+      throw new CortexError('media_type_unknown', { image, mediaType: wanted.mediaType });
+    // Asked for as a range, so that it is known whether the layers may come in parts.
+    const { statusCode, body } = await this.#get(reference, `blobs/${wanted.digest}`, {
+      range: `bytes=0-${wanted.size - 1}`,
+    });
+    const bytes = await readUpTo(body, wanted.size);
+    this.#checkDigest(`the configuration of ${image}`, wanted.digest, bytes);
+    return { bytes, splittable: statusCode === 206 };
+  }
+
+  async #manifest(reference: ImageReference, tagOrDigest: string, kind: 'manifests' | 'referrers' = 'manifests') {
+    const { headers, body } = await this.#get(reference, `${kind}/${tagOrDigest}`, {
       accept: manifestTypes.join(', '),
     });
-    const bytes = Buffer.from(await body.arrayBuffer());
+    const bytes = await readUpTo(body, manifestLimitBytes + 1);
     const image = canonicalName(reference);
     if (bytes.length > manifestLimitBytes)
       throw new CortexError('media_type_unknown', { image, mediaType: 'an oversized manifest' });
-    if (tagOrDigest.startsWith('sha256:')) this.#checkDigest(`the manifest of ${image}`, tagOrDigest, bytes);
+    if (kind === 'manifests' && tagOrDigest.startsWith('sha256:'))
+      this.#checkDigest(`the manifest of ${image}`, tagOrDigest, bytes);
     const told = headers['docker-content-digest'];
     if (typeof told === 'string' && digestPattern.test(told))
       this.#checkDigest(`the manifest of ${image}`, told, bytes);
-    const json: unknown = JSON.parse(bytes.toString('utf8'));
+    const json = parseManifest(bytes, image);
     const mediaType = String(Object(json).mediaType ?? headers['content-type'] ?? '').split(';')[0] ?? '';
     return { bytes, json, mediaType, digest: sha256(bytes) };
   }
@@ -179,8 +233,9 @@ export class RegistryClient {
   ): Promise<Dispatcher.ResponseData> {
     const { url, repository } = this.#place(reference);
     const target = `${url}/v2/${repository}/${path}`;
+    const once = { signedIn: false };
     for (let attempt = 1; ; attempt += 1) {
-      const answer = await this.#once(reference, target, repository, headers, attempt);
+      const answer = await this.#once(reference, target, repository, headers, attempt, once);
       if (answer !== null) return answer;
     }
   }
@@ -191,6 +246,7 @@ export class RegistryClient {
     repository: string,
     headers: Record<string, string>,
     attempt: number,
+    once: { signedIn: boolean },
   ) {
     const image = canonicalName(reference);
     const authorization = this.#tokens.get(`${reference.registry}/${repository}`);
@@ -205,8 +261,9 @@ export class RegistryClient {
     const { statusCode: status } = answer;
     if (status < 300) return answer;
     const text = (await answer.body.text()).slice(0, 500);
-    // Tokens are short-lived: one that ran out during a long pull is fetched anew.
-    if (status === 401 && attempt < attempts) {
+    // Tokens are short-lived: one that ran out during a long pull is fetched anew. A new one that is refused stays refused.
+    if (status === 401 && !once.signedIn) {
+      once.signedIn = true;
       this.#tokens.set(
         `${reference.registry}/${repository}`,
         await this.#signIn(reference, repository, String(answer.headers['www-authenticate'] ?? '')),
@@ -215,7 +272,9 @@ export class RegistryClient {
     }
     if (status === 404) throw new CortexError('image_not_in_registry', { image });
     if ((status === 429 || status >= 500) && attempt < attempts) {
-      await pause(attempt, Number(answer.headers['retry-after']));
+      const askedSeconds = secondsOf(answer.headers['retry-after']);
+      if (status === 429) this.#options.onThrottled?.(Math.min((askedSeconds || 1) * 1000, longestPauseMs));
+      await pause(attempt, askedSeconds, this.#options.signal);
       return null;
     }
     throw new CortexError('registry_refused', { image, status, reason: text || 'no reason given' });
@@ -238,7 +297,7 @@ export class RegistryClient {
   }
 
   async #signIn(reference: ImageReference, repository: string, challenge: string): Promise<string> {
-    const basic = await this.#credentials(reference.registry);
+    const basic = await registryCredentials(reference.registry, this.#options.dockerConfigFile);
     if (/^basic/i.test(challenge) && basic !== null) return `Basic ${basic}`;
     const part = (name: string) => new RegExp(`${name}="([^"]*)"`).exec(challenge)?.[1];
     const realm = part('realm');
@@ -258,17 +317,6 @@ export class RegistryClient {
     return `Bearer ${value}`;
   }
 
-  async #credentials(registry: string): Promise<string | null> {
-    const path = this.#options.dockerConfigFile ?? join(homedir(), '.docker/config.json');
-    const text = await readFile(path, 'utf8').catch(() => '{}');
-    const { auths } = z
-      .object({ auths: z.record(z.string(), z.object({ auth: z.string().optional() })).optional() })
-      .parse(JSON.parse(text));
-    const names =
-      registry === 'docker.io' ? ['https://index.docker.io/v1/', 'docker.io'] : [registry, `https://${registry}`];
-    return names.map((name) => auths?.[name]?.auth).find((auth) => auth !== undefined) ?? null;
-  }
-
   #place({ registry, repository }: ImageReference): { url: string; repository: string } {
     const mirror = this.#mirrors.get(registry);
     if (mirror !== undefined) {
@@ -276,8 +324,8 @@ export class RegistryClient {
       return { url: mirror.origin, repository: prefix === '' ? repository : `${prefix}/${repository}` };
     }
     if (registry === 'docker.io') return { url: 'https://registry-1.docker.io', repository };
-    // As Docker does: plain HTTP on loopback only.
-    const scheme = /^(localhost|127\.\d+\.\d+\.\d+)(:|$)/.test(registry) ? 'http' : 'https';
+    const plain = this.#insecure.has(registry) || /^(localhost|127\.\d+\.\d+\.\d+)(:|$)/.test(registry);
+    const scheme = plain ? 'http' : 'https';
     return { url: `${scheme}://${registry}`, repository };
   }
 
@@ -317,7 +365,53 @@ function parseMirrors(text: string): Map<string, URL> {
 
 const longestPauseMs = 30_000;
 
-function pause(attempt: number, askedSeconds = Number.NaN): Promise<void> {
+async function pause(attempt: number, askedSeconds = Number.NaN, signal?: AbortSignal): Promise<void> {
   const ms = Number.isFinite(askedSeconds) ? askedSeconds * 1000 : 500 * 2 ** (attempt - 1);
-  return new Promise((resolve) => setTimeout(resolve, Math.min(ms, longestPauseMs)));
+  await sleep(Math.min(ms, longestPauseMs), undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+}
+
+/** Retry-After is a number of seconds or a date (RFC 9110, 10.2.3). */
+function secondsOf(header: unknown): number {
+  if (typeof header !== 'string') return Number.NaN;
+  const seconds = Number(header);
+  return Number.isNaN(seconds) ? Math.max(0, (Date.parse(header) - Date.now()) / 1000) : seconds;
+}
+
+async function readUpTo(body: AsyncIterable<unknown>, limitBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= limitBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, limitBytes);
+}
+
+function parseManifest(bytes: Buffer, image: string): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new CortexError('media_type_unknown', { image, mediaType: 'no JSON at all' }, { cause });
+  }
+}
+
+function ignoreMissing(error: unknown): null {
+  if (error instanceof CortexError && ['image_not_in_registry', 'registry_refused'].includes(error.code)) return null;
+  throw error;
+}
+
+function readAuthorities(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const allowed = 'a PEM file of certificates';
+    const source = 'the environment or backend/.env';
+    throw new CortexError(
+      'setting_invalid',
+      { variable: 'CORTEX_REGISTRY_CA', value: file, allowed, source },
+      { cause },
+    );
+  }
 }

@@ -39,7 +39,7 @@ export async function buildSelfImage(options: {
   reference: string;
   platform: string;
   tempFile: string;
-}): Promise<PackableImage & { diffIds: readonly string[] }> {
+}): Promise<PackableImage> {
   const { rootDir, base, registry, platform, tempFile } = options;
   for (const path of ['dist/backend/src/main.js', 'dist/cli/main.js', 'dist/frontend/index.html']) {
     if (!existsSync(join(rootDir, path))) throw new CortexError('not_built', { path });
@@ -92,8 +92,11 @@ export async function buildSelfImage(options: {
     config: { descriptor: configDescriptor, bytes: config },
     layers,
     diffIds,
-    open: (wanted) =>
-      wanted.digest === own.digest ? createReadStream(tempFile) : registry.blob(base.reference, wanted),
+    splittable: base.splittable,
+    open: (wanted) => (from, to) =>
+      wanted.digest === own.digest
+        ? createReadStream(tempFile, { start: from, end: to - 1, highWaterMark: 256 * 1024 })
+        : registry.blob(base.reference, wanted, from, to),
   };
 }
 

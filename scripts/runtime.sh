@@ -74,16 +74,44 @@ run_in_image() {
   need_docker
   docker_host=${DOCKER_HOST:-unix:///var/run/docker.sock}
   socket=${docker_host#unix://}
-  package=${IMAGE_DIR:-$root/cortex-offline-images}
-  case $package in /*) ;; *) package=$PWD/$package ;; esac
+  package=$(package_folders)
+  # Folders that the command names have to be seen inside; only reading is allowed there.
+  previous=''
+  for word; do
+    if [ "$previous" = --image-dir ]; then
+      case $word in /*) ;; *) word=$PWD/$word ;; esac
+      package=$package:$word
+    fi
+    previous=$word
+  done
   set -- "$image" "$@"
   if [ -t 0 ] && [ -t 1 ]; then set -- -it "$@"; fi
-  if [ -d "$package" ]; then set -- -v "$package:$package:ro" "$@"; fi
+  old_ifs=$IFS
+  IFS=:
+  for folder in $package; do
+    if [ -d "$folder" ]; then set -- -v "$folder:$folder:ro" "$@"; fi
+  done
+  IFS=$old_ifs
+  models=$(setting CORTEX_MODELS_DIR_HOST "$(setting CORTEX_MODELS_DIR /var/cortex/models)")
+  if [ -d "$models" ]; then set -- -v "$models:$models" "$@"; fi
   if [ -S "$socket" ]; then set -- -v "$socket:$socket" --group-add "$(stat -c %g "$socket")" "$@"; fi
   mkdir -p "$root/.cortex/package"
   docker run --rm --pull never --network host --user "$(id -u):$(id -g)" \
-    -v "$root:$root" -w "$root" -e "CORTEX_ROOT=$root" -e "DOCKER_HOST=$docker_host" -e "IMAGE_DIR=$package" \
-    -e VLLM_VERSION -e LLAMACPP_TAG -e HOME=/tmp "$@"
+    -v "$root:$root" -w "$root" -e "CORTEX_ROOT=$root" -e "DOCKER_HOST=$docker_host" -e "IMAGE_DIR=$(package_folders)" \
+    -e "XDG_CONFIG_HOME=$root/.cortex" -e SUDO_USER -e VLLM_VERSION -e LLAMACPP_TAG -e HOME=/tmp "$@"
+}
+
+# IMAGE_DIR with whole paths: one folder, or one for each volume with a colon between.
+package_folders() {
+  list=''
+  old_ifs=$IFS
+  IFS=:
+  for folder in ${IMAGE_DIR:-$root/cortex-offline-images}; do
+    case $folder in /*) ;; *) folder=$PWD/$folder ;; esac
+    list="$list${list:+:}$folder"
+  done
+  IFS=$old_ifs
+  printf '%s' "$list"
 }
 
 # A file that an operator appends to must end with a line end: `echo X=1 >> backend/.env` would run two settings together.

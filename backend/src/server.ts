@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { z } from 'zod';
 import { DockerEngine } from '../../docker/engine.ts';
-import { readBill } from '../../offline/bill.ts';
+import { readLoadedBill } from '../../offline/bill-file.ts';
 import { readCatalog } from '../../offline/catalog.ts';
 import { imageReadiness } from '../../offline/readiness.ts';
 import { createHandlers } from './admin/handlers.ts';
@@ -119,7 +119,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     system,
     usage: { list: (filter) => listUsage(db, filter), total: (filter) => totalUsage(db, filter) },
     imageReadiness: async () =>
-      imageReadiness({ engine, catalog, bill: await readBill(config.packageDir), offlineMode: offlineMode() }),
+      imageReadiness({ engine, catalog, bill: await readLoadedBill(config.packageDir), offlineMode: offlineMode() }),
     version,
     offlineMode,
     sessionTtlSeconds: settings.SESSION_TTL_HOURS * 3600,

@@ -1,0 +1,4 @@
+import type { Command } from 'commander';
+export function registerRehearse(offline: Command): void {
+  void offline;
+}
