@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The tiers are written down in docs/testing.md: `unit` and `db` run anywhere; `docker`, `browser` and `guide` need the ground of tests/ground. */
+/** The tiers are written down in docs/testing.md: `unit` and `db` run anywhere; `docker`, `offline`, `browser` and `guide` need the ground of tests/ground. */
 export default defineConfig({
   test: {
     coverage: {
@@ -27,6 +27,15 @@ export default defineConfig({
           include: ['tests/docker/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'offline',
+          include: ['tests/offline/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },

@@ -30,12 +30,10 @@ const inspected = z
 export type ImageDetails = z.infer<typeof inspected>;
 
 const listed = z.array(
-  z
-    .object({ Id: z.string(), RepoTags: z.array(z.string()).nullish() })
-    .transform((image) => ({
-      id: image.Id,
-      repoTags: (image.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>'),
-    })),
+  z.object({ Id: z.string(), RepoTags: z.array(z.string()).nullish() }).transform((image) => ({
+    id: image.Id,
+    repoTags: (image.RepoTags ?? []).filter((tag) => tag !== '<none>:<none>'),
+  })),
 );
 
 export class Images {

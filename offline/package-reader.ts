@@ -150,13 +150,13 @@ export class PackageReader {
       : join(root, name);
   }
 
-  /** Where a file's pieces lie, for those who read them by themselves; what is absent stays in the first folder. */
+  /** Where a file's pieces lie, for those who read them by themselves; an absent one has an empty path. */
   async sourcesOf(file: BillFile): Promise<ByteSource> {
     const pieces = file.pieces ?? [file];
     return {
       pieces: await Promise.all(
         pieces.map(async ({ name, sizeBytes }) => ({
-          path: (await this.#find(name)) ?? join(this.#roots[0] ?? '', name),
+          path: (await this.#find(name)) ?? '',
           sizeBytes,
         })),
       ),

@@ -15,6 +15,7 @@ const suffix = '.partial';
 /** A package file while it is written: on one volume or cut over several, at any offset in any order. */
 export class PieceWriter {
   readonly #pieces: readonly OpenPiece[];
+  #closed = false;
   readonly source: ByteSource;
 
   private constructor(pieces: readonly OpenPiece[]) {
@@ -56,12 +57,15 @@ export class PieceWriter {
     if (rest.length > 0) throw new Error('a write behind the end of the file');
   }
 
+  /** To the disk; what `finish` or `close` had is there already. */
   async sync(): Promise<void> {
+    if (this.#closed) return;
     await Promise.all(this.#pieces.map(({ file }) => file.datasync()));
   }
 
   /** To the disk, then to its name: what has its name is whole. */
   async finish(): Promise<void> {
+    this.#closed = true;
     for (const { file, path } of this.#pieces) {
       await file.sync();
       await file.close();
@@ -71,6 +75,7 @@ export class PieceWriter {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(this.#pieces.map(({ file }) => file.close()));
   }
 }

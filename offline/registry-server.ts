@@ -78,8 +78,10 @@ export class RegistryServer {
   }
 
   #manifest({ manifest }: ServedImage, method: string, reference: string, response: ServerResponse): void {
-    if (reference.startsWith('sha256:') && reference !== manifest.digest)
-      return refuse(response, 404, 'MANIFEST_UNKNOWN', 'not in this package');
+    if (reference.startsWith('sha256:') && reference !== manifest.digest) {
+      refuse(response, 404, 'MANIFEST_UNKNOWN', 'not in this package');
+      return;
+    }
     response.writeHead(200, {
       'content-type': manifest.mediaType,
       'content-length': manifest.bytes.length,

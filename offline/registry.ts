@@ -92,6 +92,7 @@ export class RegistryClient {
   readonly #insecure: ReadonlySet<string>;
   readonly #dispatcher: Dispatcher;
   readonly #tokens = new Map<string, string>();
+  readonly #signIns = new Map<string, Promise<string>>();
 
   constructor(options: RegistryOptions = {}) {
     this.#options = options;
@@ -233,7 +234,7 @@ export class RegistryClient {
   ): Promise<Dispatcher.ResponseData> {
     const { url, repository } = this.#place(reference);
     const target = `${url}/v2/${repository}/${path}`;
-    const once = { signedIn: false };
+    const once: { token?: string } = {};
     for (let attempt = 1; ; attempt += 1) {
       const answer = await this.#once(reference, target, repository, headers, attempt, once);
       if (answer !== null) return answer;
@@ -246,7 +247,7 @@ export class RegistryClient {
     repository: string,
     headers: Record<string, string>,
     attempt: number,
-    once: { signedIn: boolean },
+    once: { token?: string },
   ) {
     const image = canonicalName(reference);
     const authorization = this.#tokens.get(`${reference.registry}/${repository}`);
@@ -261,12 +262,14 @@ export class RegistryClient {
     const { statusCode: status } = answer;
     if (status < 300) return answer;
     const text = (await answer.body.text()).slice(0, 500);
-    // Tokens are short-lived: one that ran out during a long pull is fetched anew. A new one that is refused stays refused.
-    if (status === 401 && !once.signedIn) {
-      once.signedIn = true;
-      this.#tokens.set(
-        `${reference.registry}/${repository}`,
-        await this.#signIn(reference, repository, String(answer.headers['www-authenticate'] ?? '')),
+    // Tokens are short-lived: one that ran out during a long pull is fetched anew, once for all streams. One that was fetched
+    // for this very request and is refused stays refused.
+    if (status === 401 && attempt < attempts && (authorization === undefined || authorization !== once.token)) {
+      once.token = await this.#renew(
+        reference,
+        repository,
+        authorization,
+        String(answer.headers['www-authenticate'] ?? ''),
       );
       return null;
     }
@@ -294,6 +297,27 @@ export class RegistryClient {
     const next = new URL(location, target);
     const { authorization: _secret, ...plain } = headers;
     return this.#request(next.href, next.origin === new URL(target).origin ? headers : plain, hops - 1);
+  }
+
+  /** A new token in the place of the one that was refused, unless another stream has fetched one in the meantime. */
+  async #renew(
+    reference: ImageReference,
+    repository: string,
+    refused: string | undefined,
+    challenge: string,
+  ): Promise<string> {
+    const key = `${reference.registry}/${repository}`;
+    const known = this.#tokens.get(key);
+    if (known !== undefined && known !== refused) return known;
+    const running = this.#signIns.get(key) ?? this.#signIn(reference, repository, challenge);
+    this.#signIns.set(key, running);
+    try {
+      const token = await running;
+      this.#tokens.set(key, token);
+      return token;
+    } finally {
+      this.#signIns.delete(key);
+    }
   }
 
   async #signIn(reference: ImageReference, repository: string, challenge: string): Promise<string> {
