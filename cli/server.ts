@@ -66,17 +66,29 @@ class RefusedError extends Error {
   }
 }
 
-async function call<R extends Route>(
+/** The server of this machine. */
+export const serverUrl = (): string => `http://127.0.0.1:${readContext().env.GATEWAY_PORT || '8084'}`;
+
+/** Calls a route of the server of this machine. @throws CortexError server_unreachable, RefusedError */
+export async function call<R extends Route>(
   route: R,
-  options: { body?: unknown; authorization?: string } = {},
+  options: {
+    body?: unknown;
+    params?: Readonly<Record<string, string>>;
+    query?: Readonly<Record<string, string>>;
+    authorization?: string;
+    cookie?: string;
+  } = {},
 ): Promise<z.output<R['response']>> {
-  const { env } = readContext();
-  const url = `http://127.0.0.1:${env.GATEWAY_PORT || '8084'}`;
+  const url = serverUrl();
+  const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(options.params?.[name] ?? ''));
+  const query = options.query === undefined ? '' : `?${new URLSearchParams(options.query)}`;
   const headers: Record<string, string> = {
     ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
   };
   if (options.authorization !== undefined) headers.authorization = options.authorization;
-  const answer = await fetch(url + route.path, {
+  if (options.cookie !== undefined) headers.cookie = options.cookie;
+  const answer = await fetch(url + path + query, {
     method: route.method,
     headers,
     ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),

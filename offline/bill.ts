@@ -12,9 +12,9 @@ export const readmeName = 'README.txt';
 export const formatVersion = 2;
 /**
  * The unit of checking and of repair. Small enough that the loader holds one chunk for each stream and stays below 200 MB,
- * large enough that the sums of 20 GB are 170 kB of the bill.
+ * large enough that the sums of 20 GB are 340 kB of the bill.
  */
-export const chunkBytes = 8 * 1024 * 1024;
+export const chunkBytes = 4 * 1024 * 1024;
 
 const digest = z.string().regex(digestPattern);
 const sum = z.string().regex(/^[0-9a-f]{64}$/);

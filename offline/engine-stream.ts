@@ -1,4 +1,4 @@
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough, pipeline, Readable } from 'node:stream';
 import { z } from 'zod';
 import type { DockerEngine } from '../docker/engine.ts';
 import { blockBytes, paddingOf, tarHeader } from '../docker/tar.ts';
@@ -27,14 +27,25 @@ export async function streamImage(
 ): Promise<void> {
   const { reader, engine, onBytes, signal } = options;
   const tar = image.blobs.length === 0 ? reader.stream(image.file) : archiveOf(image, reader);
+  let damage: unknown = null;
   const counted = (async function* () {
-    for await (const bytes of tar) {
-      onBytes(bytes.length);
-      yield bytes;
+    try {
+      for await (const bytes of tar) {
+        onBytes(bytes.length);
+        yield bytes;
+      }
+    } catch (error) {
+      damage = error;
+      throw error;
     }
   })();
-  const body = Readable.from(counted, { objectMode: false }).pipe(new PassThrough());
-  await engine.images.load(body, signal === undefined ? {} : { signal });
+  // Not pipe(): an error of the source has to break the request off, or the Engine would wait for ever.
+  const body = pipeline(Readable.from(counted, { objectMode: false }), new PassThrough(), () => undefined);
+  try {
+    await engine.images.load(body, signal === undefined ? {} : { signal });
+  } catch (error) {
+    throw damage ?? error;
+  }
 }
 
 /** The archive of one image as it would stand in a package of its own, made on the fly from wherever its blobs are. */

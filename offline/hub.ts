@@ -1,14 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';
 import { CortexError } from '../contract/errors.ts';
+import { downloadVerified } from './hub-download.ts';
+import { type HubAnswer, type HubOptions, HubTransport } from './hub-transport.ts';
 
-export interface HubOptions {
-  /** HF_ENDPOINT */
-  readonly endpoint: string;
-  readonly token?: string;
-  readonly signal?: AbortSignal;
-}
+export type { HubOptions } from './hub-transport.ts';
 
 export interface HubFile {
   readonly path: string;
@@ -29,31 +24,27 @@ export interface HubModel {
 
 const modelName = /^[\w][\w.-]{0,95}(\/[\w][\w.-]{0,95})?$/;
 const revisionName = /^[\w][\w./-]{0,120}$/;
-const filePath = /^(?!\.\.?(\/|$))[^\\\p{Cc}/][^\\\p{Cc}]{0,511}$/u;
+const filePath = /^[^\\\p{Cc}\p{Cs}]{1,512}$/u;
+const gitHash = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
+
+/** Whether a path that a hub tells stays in the folder that it is put into. */
+export const isHubPath = (path: string): boolean =>
+  filePath.test(path) && path.split('/').every((part) => !['', '.', '..'].includes(part));
 
 const answer = z.object({
-  sha: z.string().regex(/^[0-9a-f]{40,64}$/),
+  sha: z.string().regex(gitHash),
   cardData: z.looseObject({ license: z.union([z.string(), z.array(z.string())]).optional() }).nullish(),
   siblings: z
     .array(
       z.object({
-        rfilename: z
-          .string()
-          .refine(
-            (path) =>
-              filePath.test(path) && path.split('/').every((part) => part !== '' && part !== '..' && part !== '.'),
-            'not a plain path',
-          ),
+        rfilename: z.string().refine(isHubPath, 'not a plain path'),
         size: z.number().int().min(0),
-        blobId: z.string().optional(),
+        blobId: z.string().regex(gitHash).optional(),
         lfs: z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/) }).nullish(),
       }),
     )
     .max(10_000),
 });
-
-const attempts = 5;
-const longestPauseMs = 30_000;
 
 /** `org/name@revision`; the revision defaults to main. @throws CortexError option_invalid */
 export function parseHubReference(text: string): { name: string; revision: string } {
@@ -63,31 +54,33 @@ export function parseHubReference(text: string): { name: string; revision: strin
   if (modelName.test(name) && revisionName.test(revision) && !revision.includes('..')) return { name, revision };
   throw new CortexError('option_invalid', {
     option: '--model',
-    value: `hf:${text.slice(0, 200)}`,
+    value: `hf:${text.slice(0, 200).replace(/\p{Cc}/gu, '?')}`,
     allowed: 'hf:org/name or hf:org/name@revision',
   });
 }
 
 /** Reads models from a Hugging Face-compatible hub. */
 export class HubClient {
-  readonly #options: HubOptions;
-  readonly #dispatcher: Dispatcher = new EnvHttpProxyAgent({ headersTimeout: 60_000, bodyTimeout: 60_000 });
+  readonly #hub: HubTransport;
+  readonly #signal: AbortSignal | undefined;
 
   constructor(options: HubOptions) {
-    this.#options = options;
+    this.#hub = new HubTransport(options);
+    this.#signal = options.signal;
   }
 
   close(): Promise<void> {
-    return this.#dispatcher.destroy();
+    return this.#hub.close();
   }
 
-  /** The model's files at a commit. @throws CortexError hub_refused, hub_unreachable */
+  /** The model's files at a commit. @throws CortexError hub_refused, hub_unreachable, option_invalid, interrupted */
   async resolve(name: string, revision: string): Promise<HubModel> {
+    parseHubReference(`${name}@${revision}`);
     const path = `/api/models/${name}/revision/${encodeURIComponent(revision)}?blobs=true`;
-    const { body } = await this.#get(name, path, {});
-    const parsed = answer.safeParse(await body.json().catch(() => null));
+    const parsed = answer.safeParse(await this.#hub.json(name, path));
     if (!parsed.success) {
-      const reason = `its answer can't be read (${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message})`;
+      const [issue] = parsed.error.issues;
+      const reason = `its answer can't be read (${issue?.path.join('.')}: ${issue?.message})`;
       throw new CortexError('hub_refused', { model: name, status: 200, reason });
     }
     const { sha, cardData, siblings } = parsed.data;
@@ -105,24 +98,52 @@ export class HubClient {
     };
   }
 
+  /**
+   * Downloads a file to `target`, by way of `${target}.partial`, which is taken up where it ends. A hash that is wrong after
+   * that leads to one more try from the start, whose bytes are told to `onBytes` again.
+   * @throws CortexError digest_mismatch, disk_full, hub_refused, hub_unreachable, interrupted
+   */
+  async download(
+    model: HubModel,
+    file: HubFile,
+    target: string,
+    onBytes: (bytes: number) => void,
+  ): Promise<{ sha256: string }> {
+    const expected = { ...file, what: `${file.path} of ${model.name}` };
+    checkPath(model, file);
+    return downloadVerified(
+      expected,
+      target,
+      (from, onResumed) => this.open(model, file, from, file.sizeBytes, onResumed),
+      { onBytes, signal: this.#signal },
+    );
+  }
+
   /** The bytes of a file from `from` up to `to`; a connection that breaks is taken up where it stopped. */
-  async *open(model: HubModel, file: HubFile, from: number, to: number): AsyncGenerator<Buffer> {
+  async *open(
+    model: HubModel,
+    file: HubFile,
+    from: number,
+    to: number,
+    onResumed?: () => void,
+  ): AsyncGenerator<Buffer> {
+    checkPath(model, file);
     const path = `/${model.name}/resolve/${model.revision}/${file.path.split('/').map(encodeURIComponent).join('/')}`;
     let at = from;
     for (let attempt = 1; at < to; attempt += 1) {
+      if (at > from) onResumed?.();
       try {
-        const { statusCode, headers, body } = await this.#get(model.name, path, { range: `bytes=${at}-${to - 1}` });
-        const told = Number(/\/(\d+)$/.exec(String(headers['content-range'] ?? ''))?.[1] ?? Number.NaN);
-        if (statusCode === 206 && Number.isFinite(told) && told !== file.sizeBytes) {
-          await body.dump();
-          throw new CortexError('hub_refused', {
-            model: model.name,
-            status: 206,
-            reason: `${file.path} has ${told} bytes instead of ${file.sizeBytes}`,
-          });
+        // Compressed bytes could neither be counted nor taken up in their middle.
+        const headers = { range: `bytes=${at}-${to - 1}`, 'accept-encoding': 'identity' };
+        const found = await this.#hub.get(model.name, path, headers);
+        const fault = faultOf(found, model, file, at);
+        if (fault !== null) {
+          await found.body.dump();
+          throw fault;
         }
-        let skip = statusCode === 206 ? 0 : at;
-        for await (const chunk of body) {
+        // A hub that ignores Range sends the file from its start, and to its end.
+        let skip = found.status === 206 ? 0 : at;
+        for await (const chunk of found.body) {
           const bytes: Buffer = chunk;
           const fresh = skip >= bytes.length ? null : bytes.subarray(skip, skip + to - at);
           skip = Math.max(0, skip - bytes.length);
@@ -134,64 +155,33 @@ export class HubClient {
         }
         throw new Error('the connection ended early');
       } catch (cause) {
-        if (cause instanceof CortexError) throw cause;
-        if (this.#options.signal?.aborted) throw new CortexError('interrupted', {}, { cause });
-        if (attempt >= attempts) throw this.#unreachable(cause);
-        await this.#pause(attempt);
+        await this.#hub.recover(cause, attempt);
       }
     }
   }
+}
 
-  async #get(model: string, path: string, headers: Record<string, string>): Promise<Dispatcher.ResponseData> {
-    const target = `${this.#options.endpoint.replace(/\/$/, '')}${path}`;
-    const { token } = this.#options;
-    for (let attempt = 1; ; attempt += 1) {
-      let found: Dispatcher.ResponseData;
-      try {
-        found = await this.#request(target, {
-          ...headers,
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        });
-      } catch (cause) {
-        if (this.#options.signal?.aborted) throw new CortexError('interrupted', {}, { cause });
-        if (attempt >= attempts) throw this.#unreachable(cause);
-        await this.#pause(attempt);
-        continue;
-      }
-      const { statusCode: status } = found;
-      if (status < 300) return found;
-      const reason = (await found.body.text()).slice(0, 300);
-      if ((status === 429 || status >= 500) && attempt < attempts) {
-        await this.#pause(attempt, Number(found.headers['retry-after']));
-        continue;
-      }
-      throw new CortexError('hub_refused', { model, status, reason: reason || 'no reason given' });
-    }
-  }
+function checkPath(model: HubModel, file: HubFile): void {
+  if (isHubPath(file.path)) return;
+  throw new CortexError('hub_refused', { model: model.name, status: 200, reason: 'a file of it has no plain path' });
+}
 
-  /** Weights live on other hosts: they are followed there, without the token. */
-  async #request(target: string, headers: Record<string, string>, hops = 5): Promise<Dispatcher.ResponseData> {
-    const found = await request(target, {
-      dispatcher: this.#dispatcher,
-      headers,
-      signal: this.#options.signal ?? null,
-    });
-    const { location } = found.headers;
-    if (found.statusCode < 300 || found.statusCode >= 400 || typeof location !== 'string' || hops === 0) return found;
-    await found.body.dump();
-    const next = new URL(location, target);
-    const { authorization: _token, ...plain } = headers;
-    return this.#request(next.href, next.origin === new URL(target).origin ? headers : plain, hops - 1);
-  }
-
-  #unreachable(cause: unknown): CortexError {
-    const reason = cause instanceof Error ? cause.message || String(Object(cause).code) : String(cause);
-    return new CortexError('hub_unreachable', { endpoint: this.#options.endpoint, reason }, { cause });
-  }
-
-  async #pause(attempt: number, askedSeconds = Number.NaN): Promise<void> {
-    const ms = Number.isFinite(askedSeconds) ? askedSeconds * 1000 : 500 * 2 ** (attempt - 1);
-    const { signal } = this.#options;
-    await sleep(Math.min(ms, longestPauseMs), undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
-  }
+/** What shows before the bytes are read that they are not those of the file. */
+function faultOf({ status, headers, linked }: HubAnswer, model: HubModel, file: HubFile, at: number) {
+  const what = `${file.path} of ${model.name}`;
+  const refused = (reason: string) =>
+    new CortexError('hub_refused', { model: model.name, status, reason: `${file.path} ${reason}` });
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') return refused('comes compressed, which was not asked for');
+  const [, start, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(String(headers['content-range'] ?? '')) ?? [];
+  const whole = status === 206 ? total : headers['content-length'];
+  for (const told of [linked.sizeBytes ?? undefined, whole])
+    if (told !== undefined && told !== '*' && Number(told) !== file.sizeBytes)
+      return refused(`has ${told} bytes instead of ${file.sizeBytes}`);
+  if (status === 206 && start !== undefined && Number(start) !== at)
+    return refused(`was sent from byte ${start} instead of ${at}`);
+  const expected = linked.hash?.length === 64 ? file.sha256 : file.gitBlobId;
+  if (linked.hash !== null && gitHash.test(linked.hash) && expected !== null && linked.hash !== expected)
+    return new CortexError('digest_mismatch', { what, expected, found: linked.hash });
+  return null;
 }

@@ -112,7 +112,8 @@ export class RegistryServer {
     response.writeHead(range === null ? 200 : 206);
     if (request.method === 'HEAD') return void response.end();
     try {
-      await pipeline(Readable.from(this.#counted(blob.open(from, to), name)), response);
+      // Not in object mode: that would read sixteen chunks ahead.
+      await pipeline(Readable.from(this.#counted(blob.open(from, to), name), { objectMode: false }), response);
     } catch (error) {
       response.destroy();
       if (error instanceof CortexError) this.#options.onError?.(name, error);

@@ -122,7 +122,7 @@ async function writeInventory({ output }: { output: string }): Promise<void> {
 
 async function repair(request: string, flags: PackageFlags & { output: string }): Promise<void> {
   const context = contextFor(flags);
-  const { reader, trust } = await openTrusted(context, flags, reporterFor(flags));
+  const { reader, trust } = await openTrusted(context, { ...flags, allowOlder: true }, reporterFor(flags));
   try {
     const { chunks, bytes } = await answerRepair(request, reader, resolve(flags.output));
     const objects = [{ name: request, result: `${chunks} chunks` }];
@@ -174,7 +174,7 @@ async function serve(flags: PackageFlags & { listen: string }): Promise<void> {
 
 async function provenance(flags: PackageFlags & { output: string }): Promise<void> {
   const context = contextFor(flags);
-  const { reader, trust } = await openTrusted(context, flags, reporterFor(flags));
+  const { reader, trust } = await openTrusted(context, { ...flags, allowOlder: true }, reporterFor(flags));
   try {
     await writeFile(flags.output, renderProvenance(reader.bill, trust.key?.fingerprint ?? null));
     print(`${flags.output}: ${reader.bill.images.length} images, ${reader.bill.models.length} models`);

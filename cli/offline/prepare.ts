@@ -80,7 +80,8 @@ export function registerPrepare(offline: Command): void {
 async function prepare(flags: PrepareFlags): Promise<void> {
   const context = readContext();
   const { rootDir, env } = context;
-  const outputDir = resolve(rootDir, flags.output ?? (env.OUTPUT_DIR || 'cortex-offline-images'));
+  const outputDir =
+    flags.output === undefined ? resolve(rootDir, env.OUTPUT_DIR || 'cortex-offline-images') : resolve(flags.output);
   const report = reporterFor(flags);
   const signer = flags.unsigned || flags.dryRun ? null : await signerFor(context, flags);
   const engine = flags.fromEngine === undefined ? null : new DockerEngine({ host: env.DOCKER_HOST });
@@ -99,7 +100,7 @@ async function prepare(flags: PrepareFlags): Promise<void> {
       dedupe: flags.dedupe ?? false,
       baseFile: flags.base,
       locked: flags.locked ?? false,
-      lockFile: flags.lock,
+      lockFile: flags.lock === undefined ? undefined : resolve(flags.lock),
       signer,
       dryRun: flags.dryRun ?? false,
       streams: flags.streams,

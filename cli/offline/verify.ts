@@ -58,7 +58,7 @@ async function verify(flags: VerifyFlags): Promise<void> {
 
 async function verifyFiles(context: CliContext, flags: VerifyFlags): Promise<boolean> {
   const report = reporterFor(flags);
-  const { reader, trust } = await openTrusted(context, flags, report);
+  const { reader, trust } = await openTrusted(context, { ...flags, allowOlder: true }, report);
   try {
     const { problems, badChunks } = await verifyPackage(reader, report);
     const objects = reader.bill.files.map(({ name }) => ({

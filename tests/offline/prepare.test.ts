@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chunkBytes } from '../../offline/bill.ts';
 import { PackageReader } from '../../offline/package-reader.ts';
 import { answerRepair, renderRepairRequest } from '../../offline/repair.ts';
 import { generateKey, readSigner } from '../../offline/signing.ts';
@@ -114,11 +115,11 @@ describe('a package', () => {
 describe('damage', () => {
   it('is named by file and chunk', async () => {
     await shop.prepare('damaged', images);
-    await flipByte(shop.path(`damaged/${alphaFile}`), 9 * 1024 * 1024);
+    await flipByte(shop.path(`damaged/${alphaFile}`), 5 * 1024 * 1024);
     const { codes, bad, messages } = await shop.verify('damaged');
     expect(codes).toEqual(['package_file_altered']);
     expect(bad).toEqual([`${alphaFile}#1`]);
-    expect(messages[0]).toContain('chunks 2 of 3');
+    expect(messages[0]).toContain('chunks 2 of ');
   });
 
   it('is repaired by a package of just those chunks', async () => {
@@ -133,11 +134,11 @@ describe('damage', () => {
     await outside.close();
     // The connected machine still has the whole one.
     cpSync(shop.path('damaged'), shop.path('whole'), { recursive: true });
-    await flipByte(shop.path(`whole/${alphaFile}`), 9 * 1024 * 1024);
+    await flipByte(shop.path(`whole/${alphaFile}`), 5 * 1024 * 1024);
     const whole = await PackageReader.open([shop.path('whole')]);
     expect(await answerRepair(shop.path('request.json'), whole, shop.path('repair'))).toEqual({
       chunks: 1,
-      bytes: 8 * 1024 * 1024,
+      bytes: chunkBytes,
     });
     await whole.close();
     expect((await shop.verify('damaged', 'repair')).codes).toEqual([]);
