@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncFolder } from './durable-file.ts';
 import type { ByteSource } from './hash-messages.ts';
@@ -93,7 +93,6 @@ export async function partialBytes(paths: readonly string[]): Promise<number> {
   return sizes.reduce((total, size) => total + size, 0);
 }
 
-export const removePartial = (path: string): Promise<void> => rm(`${path}${suffix}`, { force: true });
 export const isPartial = (name: string): boolean => name.endsWith(suffix);
 
 function splitAt(buffers: readonly Buffer[], length: number): [Buffer[], Buffer[]] {

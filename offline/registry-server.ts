@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CortexError } from '../contract/errors.ts';
 import type { BillImage, BlobPlace } from './bill.ts';
-import { canonicalName, digestPattern, familiarName, parseImageReference } from './image-reference.ts';
+import { digestPattern, familiarName, parseImageReference } from './image-reference.ts';
 import type { PackageReader } from './package-reader.ts';
 
 /** What a registry is asked for, under one name. */
@@ -209,5 +209,3 @@ async function collect(source: AsyncIterable<Buffer>): Promise<Buffer> {
   for await (const part of source) parts.push(part);
   return Buffer.concat(parts);
 }
-
-export const nameOf = (image: BillImage): string => canonicalName(parseImageReference(image.reference));
