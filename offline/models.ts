@@ -1,11 +1,12 @@
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { CortexError } from '../contract/errors.ts';
 import { fileName } from './bill.ts';
-import { type HubClient, parseHubReference } from './hub.ts';
-import { type Member, makeMember } from './member.ts';
+import { type HubClient, type HubFile, type HubModel, parseHubReference } from './hub.ts';
+import { type Member, makeMember, memberOf, type OpenRange } from './member.ts';
 
 /** A model that goes into the package, with a way to get each file's bytes. */
 export interface PackableModel {
@@ -29,6 +30,8 @@ export interface ModelFile {
 
 const skipped = /(^|\/)(\.git|\.cache|\.DS_Store)(\/|$)|\.(lock|incomplete|partial)$/;
 const mostFiles = 10_000;
+/** What hubs keep in git itself is smaller. */
+const smallFileBytes = 32 * 1024 * 1024;
 
 /**
  * `hf:org/name@revision` or a path to a folder or a .gguf file.
@@ -47,35 +50,43 @@ async function openHubModel(text: string, hub: HubClient, pinnedRevision?: strin
   const { name, revision } = parseHubReference(text.slice('hf:'.length));
   const model = await hub.resolve(name, pinnedRevision ?? revision);
   const folder = packageName(name.split('/').at(-1) ?? name, text);
-  const files = model.files
-    .filter(({ path }) => !skipped.test(path) && path !== '.gitattributes')
-    .map((file): ModelFile => {
-      const packaged = packageName(`models/${folder}/${file.path}`, text);
-      const digest = file.sha256 === null ? null : `sha256:${file.sha256}`;
-      return {
-        path: file.path,
-        sizeBytes: file.sizeBytes,
-        sha256: file.sha256,
-        member: makeMember({
-          name: packaged,
-          sizeBytes: file.sizeBytes,
-          pieces: [],
-          blobs: [
-            {
-              offset: 0,
-              sizeBytes: file.sizeBytes,
-              digest,
-              key: digest ?? `hub:${name}@${model.revision}/${file.path}:${file.gitBlobId ?? ''}`,
-              open: (from, to) => hub.open(model, file, from, to),
-              splittable: true,
-            },
-          ],
-        }),
-      };
-    });
+  const wanted = model.files.filter(({ path }) => !skipped.test(path) && path !== '.gitattributes');
+  const files: ModelFile[] = [];
+  for (const file of wanted) {
+    const packaged = packageName(`models/${folder}/${file.path}`, text);
+    const member =
+      file.sha256 === null ? await smallHubFile(hub, model, file, packaged) : hubMember(hub, model, file, packaged);
+    files.push({ path: file.path, sizeBytes: file.sizeBytes, sha256: file.sha256, member });
+  }
   const paths = files.map(({ path }) => path);
   const warnings = missingParts(paths, folder);
   return { name: folder, source: `hf:${name}`, revision: model.revision, licence: model.licence, files, warnings };
+}
+
+/** Weights: the hub tells their SHA-256, which is compared while they come. */
+function hubMember(hub: HubClient, model: HubModel, file: HubFile, name: string): Member {
+  const digest = file.sha256 === null ? null : `sha256:${file.sha256}`;
+  const key = digest ?? `hub:${model.name}@${model.revision}/${file.path}`;
+  const { sizeBytes } = file;
+  const open: OpenRange = (from, to) => hub.open(model, file, from, to);
+  const blobs = sizeBytes === 0 ? [] : [{ offset: 0, sizeBytes, digest, key, open, splittable: true }];
+  return makeMember({ name, sizeBytes, pieces: [], blobs });
+}
+
+/** Configuration and tokenizers lie in git, whose sum is over the whole with a header: they are fetched at once and compared. */
+async function smallHubFile(hub: HubClient, model: HubModel, file: HubFile, name: string): Promise<Member> {
+  const { sizeBytes, gitBlobId } = file;
+  if (gitBlobId === null || sizeBytes > smallFileBytes) return hubMember(hub, model, file, name);
+  const parts: Buffer[] = [];
+  for await (const part of hub.open(model, file, 0, sizeBytes)) parts.push(part);
+  const bytes = Buffer.concat(parts);
+  const found = createHash(gitBlobId.length === 40 ? 'sha1' : 'sha256')
+    .update(`blob ${bytes.length}\0`)
+    .update(bytes)
+    .digest('hex');
+  if (found !== gitBlobId)
+    throw new CortexError('digest_mismatch', { what: `${model.name}/${file.path}`, expected: gitBlobId, found });
+  return memberOf(name, bytes);
 }
 
 async function openFolder(text: string, name?: string): Promise<PackableModel> {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CortexError } from '../contract/errors.ts';
@@ -92,6 +93,7 @@ export async function preparePackage(options: PrepareOptions): Promise<Bill | nu
     ...(signal === undefined ? {} : { signal }),
   });
   const pool = new HashPool();
+  const wasThere = existsSync(stateDir);
   options.report({ kind: 'started', work: 'prepare', dir: outputDir });
   try {
     await mkdir(tempDir, { recursive: true });
@@ -101,7 +103,7 @@ export async function preparePackage(options: PrepareOptions): Promise<Bill | nu
   } catch (error) {
     throw await asDiskFull(error, outputDir);
   } finally {
-    await rm(tempDir, { recursive: true, force: true });
+    await rm(options.dryRun && !wasThere ? stateDir : tempDir, { recursive: true, force: true });
     await Promise.all([pool.close(), registry.close(), hub.close()]);
   }
 }

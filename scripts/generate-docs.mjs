@@ -3,11 +3,14 @@
 //   node scripts/generate-docs.mjs --check    fails where one is not what it would write
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
 import { z } from 'zod';
 import { renderEnvExample } from '../dist/backend/src/config.js';
 import { settingDefinitions } from '../dist/backend/src/config-settings.js';
+import { registerOffline } from '../dist/cli/offline/register.js';
 import { errorDefinitions } from '../dist/contract/errors.js';
 import { routes } from '../dist/contract/routes.js';
+import { bill } from '../dist/offline/bill.js';
 
 const made = 'This page is printed from the code by `node scripts/generate-docs.mjs`: do not edit it.';
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -112,7 +115,36 @@ function api() {
   return `${lines.join('\n')}\n`;
 }
 
+function commands() {
+  const program = new Command('cortex');
+  registerOffline(program);
+  const lines = [
+    '# cortex offline',
+    '',
+    made,
+    '',
+    'Exit codes: 0 done · 1 failed · 2 wrong usage or setting · 3 integrity · 4 Docker · 5 disk space · 6 network · 7 not ready · 130 interrupted.',
+  ];
+  const [offline] = program.commands;
+  const all = offline.commands.flatMap((command) => (command.commands.length > 0 ? command.commands : [command]));
+  for (const command of all) {
+    const help = command.configureHelp({ helpWidth: 120 });
+    let text = '';
+    help.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
+    const title = command.parent === offline ? command.name() : `${command.parent.name()} ${command.name()}`;
+    if (command.name() !== 'ask-model') lines.push('', `## ${title}`, '', '```', text.trimEnd(), '```');
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const packageSchema = () => {
+  const schema = z.toJSONSchema(bill, { unrepresentable: 'any', io: 'output' });
+  return `${JSON.stringify({ $id: 'https://cortex.invalid/package.schema.json', title: 'manifest.json of a Cortex package, format 2', ...schema }, null, 2)}\n`;
+};
+
 const pages = {
+  'docs/reference/offline.md': commands(),
+  'docs/reference/package.schema.json': packageSchema(),
   'docs/reference/configuration.md': configuration(),
   'docs/reference/errors.md': errors(),
   'docs/reference/api.md': api(),

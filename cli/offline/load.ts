@@ -42,6 +42,17 @@ export function registerLoad(offline: Command): void {
       '--ctr [namespace]',
       'import into containerd with ctr, where there is no Docker (default namespace: default)',
     )
+    .addHelpText(
+      'after',
+      `
+What is there already does not travel. Nothing that is damaged is offered to the Engine. Volumes are read where they are, in any order.
+
+Examples
+  make load-offline                                                     cortex-offline-images/ of this folder
+  cortex offline load --image-dir /media/one --image-dir /media/two     a package on two sticks
+  cortex offline load --into localhost:5000 --rename llamacpp=llamacpp  into a registry, for other machines
+  cortex offline load --ctr                                             where there is only containerd`,
+    )
     .action((flags: LoadFlags) => load(flags));
 }
 

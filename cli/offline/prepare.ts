@@ -74,6 +74,19 @@ export function registerPrepare(offline: Command): void {
       Number,
     )
     .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Stopped in the middle, the same command goes on where it stopped. Nothing changed: nothing is done.
+
+Examples
+  make prepare-offline                                            everything, into cortex-offline-images/
+  cortex offline prepare --dry-run                                how large would it be
+  cortex offline prepare --model hf:org/name@v1 --model /data/m   with two models
+  cortex offline prepare --volume-size bd25                       for Blu-ray discs
+  cortex offline prepare --base cortex-inventory.json             only what the inside lacks
+  cortex offline prepare --locked                                 the same package as last time, byte for byte`,
+    )
     .action((flags: PrepareFlags) => prepare(flags));
 }
 

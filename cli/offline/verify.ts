@@ -34,6 +34,14 @@ export function registerVerify(offline: Command): void {
     .option('--files', 'also read every byte of the package and compare it with the bill')
     .option('--files-only', 'only that: needs no Docker')
     .option('--repair-request <file>', 'write which chunks are bad; the connected machine answers with just those')
+    .addHelpText(
+      'after',
+      `
+Examples
+  make verify-offline                                                 exit code 0 only if this machine is ready
+  cortex offline verify --files-only --image-dir /media/usb/package   is the copy on the disk whole (needs no Docker)
+  cortex offline verify --repair-request repair-request.json          ask outside for the chunks that are bad`,
+    )
     .action((flags: VerifyFlags) => verify(flags));
   offline
     .command('status')

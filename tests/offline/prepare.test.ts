@@ -108,7 +108,7 @@ describe('a package', () => {
   it('changes nothing in a dry run', async () => {
     const asked = shop.prepare('dry', images, { dryRun: true });
     await expect(asked).rejects.toThrow('dry run');
-    expect(readdirSync(shop.dir)).not.toContain('dry');
+    expect(readdirSync(shop.dir).filter((name) => name.includes('dry'))).toEqual([]);
   });
 });
 
