@@ -35,7 +35,7 @@ const smallFileBytes = 32 * 1024 * 1024;
 
 /**
  * `hf:org/name@revision` or a path to a folder or a .gguf file.
- * @throws CortexError folder_not_found, option_invalid, and the hub's
+ * @throws CortexError option_invalid, folder_without_model, and the hub's
  */
 export function openModel(
   model: string | { readonly path: string; readonly name: string },
@@ -92,7 +92,10 @@ async function smallHubFile(hub: HubClient, model: HubModel, file: HubFile, name
 async function openFolder(text: string, name?: string): Promise<PackableModel> {
   const path = resolve(text);
   const found = await stat(path).catch(() => null);
-  if (found === null) throw new CortexError('folder_not_found', { folder: text, root: process.cwd() });
+  if (found === null) {
+    const allowed = 'hf:org/name@revision, or a folder or .gguf file that is there';
+    throw new CortexError('option_invalid', { option: '--model', value: text, allowed });
+  }
   const folder = packageName(
     name ?? (found.isDirectory() ? basename(path) : basename(path).replace(/\.gguf$/i, '')),
     text,

@@ -97,6 +97,16 @@ describe('a package', () => {
     expect(readdirSync(shop.path('multi/evidence'))).toContain(index);
   });
 
+  it('brings the signatures that upstream tied to an image along as evidence', async () => {
+    const signature = makeImage([makeLayer('a-signature', 500)]);
+    await pushImage(registryOrigin, 'offline-test/signed', '1', beta);
+    await pushImage(registryOrigin, 'offline-test/signed', `${beta.manifest.digest.replace(':', '-')}.sig`, signature);
+    await shop.prepare('evidence', ['offline-test/signed:1']);
+    const names = readdirSync(shop.path('evidence/evidence'));
+    expect(names).toContain(signature.manifest.digest.replace(':', '-'));
+    expect(names).toContain(signature.layers[0]?.digest.replace(':', '-'));
+  });
+
   it('has a shared layer once when it is asked to, and all bytes of it are still checked', async () => {
     const { bill } = await shop.prepare('deduped', images, { dedupe: true });
     const total = (name: string) => bill.files.find((file) => file.name === name)?.sizeBytes ?? 0;
@@ -238,7 +248,7 @@ describe('volumes', () => {
     execFileSync('mkfs.vfat', ['-F', '32', shop.path('fat.img')]);
     execFileSync('mcopy', ['-s', '-i', shop.path('fat.img'), shop.path('cut'), '::package']);
     mkdirSync(shop.path('fat'));
-    execFileSync('fusefat', [shop.path('fat.img'), shop.path('fat')], { stdio: 'ignore' });
+    execFileSync('fusefat', ['-o', 'ro', shop.path('fat.img'), shop.path('fat')], { stdio: 'ignore' });
     try {
       expect((await shop.verify('fat/package')).codes).toEqual([]);
     } finally {
