@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { type FileHandle, readFile, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { CortexError } from '../contract/errors.ts';
 import { type Bill, type BillFile, type BlobPlace, billName, parseBill, signatureName } from './bill.ts';
 import type { ByteSource } from './hash-messages.ts';
+import { absent, openInside, withVolumes } from './package-folders.ts';
 
 /** A folder of the package: a whole one, or one volume of it, wherever it is mounted. */
 export interface Medium {
@@ -345,31 +345,3 @@ export class PackageReader {
 }
 
 const sumOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
-
-function absent(error: unknown): null {
-  const code: unknown = Object(error).code;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-  throw error;
-}
-
-/** A folder of volumes stands for its volumes. */
-async function withVolumes(dirs: readonly string[]): Promise<string[]> {
-  const all: string[] = [];
-  for (const dir of dirs) {
-    all.push(dir);
-    const names = await readdir(dir).catch((): string[] => []);
-    for (const name of names.sort()) if (/^volume-\d{3,4}$/.test(name)) all.push(join(dir, name));
-  }
-  return all;
-}
-
-/** Opens a file that really lies inside the folder: a link that leads elsewhere is not followed. */
-async function openInside(dir: string, path: string): Promise<FileHandle | null> {
-  try {
-    const [realDir, realFile] = await Promise.all([realpath(dir), realpath(path)]);
-    if (!realFile.startsWith(`${realDir}${sep}`)) return null;
-    return await open(realFile, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    return absent(error);
-  }
-}

@@ -27,7 +27,8 @@ import { partialBytes } from './piece-writer.ts';
 import { assembleBill, lockOf, unreachedImages } from './prepare-bill.ts';
 import { reportFailure } from './prepare-images.ts';
 import { type PackagePlan, planPackage } from './prepare-plan.ts';
-import { RegistryClient, registrySettings } from './registry.ts';
+import { RegistryClient } from './registry.ts';
+import { registrySettings } from './registry-transport.ts';
 import { scanArchive } from './reports.ts';
 
 export interface PrepareOptions {

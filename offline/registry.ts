@@ -1,12 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { rootCertificates } from 'node:tls';
-import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';
 import { CortexError } from '../contract/errors.ts';
 import { canonicalName, digestPattern, type ImageReference } from './image-reference.ts';
-import { registryCredentials } from './registry-auth.ts';
+import { attempts, pause, type RegistryOptions, RegistryTransport } from './registry-transport.ts';
 
 const descriptor = z.object({
   mediaType: z.string(),
@@ -58,57 +54,21 @@ export interface RemoteImage {
   readonly splittable: boolean;
 }
 
-export interface RegistryOptions {
-  /** CORTEX_REGISTRY_MIRRORS: `docker.io=http://127.0.0.1:5055/docker.io,…` */
-  readonly mirrors?: string | undefined;
-  /** CORTEX_INSECURE_REGISTRIES: `host:port,…` that are asked over plain HTTP. Loopback always is, as in Docker. */
-  readonly insecure?: string | undefined;
-  /** CORTEX_REGISTRY_CA: a PEM file of authorities beside the system's. */
-  readonly caFile?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Where docker login keeps credentials. */
-  readonly dockerConfigFile?: string;
-  /** A registry asked for patience (429, Retry-After). */
-  readonly onThrottled?: (waitMs: number) => void;
-}
-
-/** The options that stand in the environment or backend/.env. */
-export const registrySettings = (env: Readonly<Record<string, string | undefined>>): RegistryOptions => ({
-  mirrors: env.CORTEX_REGISTRY_MIRRORS,
-  insecure: env.CORTEX_INSECURE_REGISTRIES,
-  caFile: env.CORTEX_REGISTRY_CA,
-});
-
 const manifestLimitBytes = 4 * 1024 * 1024;
 const configLimitBytes = 8 * 1024 * 1024;
 const evidenceLimitBytes = configLimitBytes;
-const attempts = 5;
 const sha256 = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 /** Reads images straight from registries (OCI distribution), without a Docker Engine. */
 export class RegistryClient {
-  readonly #options: RegistryOptions;
-  readonly #mirrors: ReadonlyMap<string, URL>;
-  readonly #insecure: ReadonlySet<string>;
-  readonly #dispatcher: Dispatcher;
-  readonly #tokens = new Map<string, string>();
-  readonly #signIns = new Map<string, Promise<string>>();
+  readonly #transport: RegistryTransport;
 
   constructor(options: RegistryOptions = {}) {
-    this.#options = options;
-    this.#mirrors = parseMirrors(options.mirrors ?? '');
-    this.#insecure = new Set((options.insecure ?? '').split(',').map((name) => name.trim()));
-    const tls = options.caFile ? { ca: [...rootCertificates, readAuthorities(options.caFile)] } : {};
-    this.#dispatcher = new EnvHttpProxyAgent({
-      headersTimeout: 60_000,
-      bodyTimeout: 60_000,
-      connect: tls,
-      requestTls: tls,
-    });
+    this.#transport = new RegistryTransport(options);
   }
 
   close(): Promise<void> {
-    return this.#dispatcher.destroy();
+    return this.#transport.close();
   }
 
   /** Resolves a tag to the image of one platform. @throws CortexError image_not_in_registry, platform_missing, media_type_unknown, registry_* */
@@ -148,7 +108,7 @@ export class RegistryClient {
     for (let attempt = 1; at < to; attempt += 1) {
       try {
         const range = at === 0 && to === size ? {} : { range: `bytes=${at}-${to - 1}` };
-        const { statusCode, body } = await this.#get(reference, `blobs/${digest}`, range);
+        const { statusCode, body } = await this.#transport.get(reference, `blobs/${digest}`, range);
         // A registry that ignores Range sends the blob from its start, and to its end.
         let skip = statusCode === 206 ? 0 : at;
         for await (const chunk of body) {
@@ -163,8 +123,8 @@ export class RegistryClient {
         }
         throw new Error('the connection ended early');
       } catch (cause) {
-        if (cause instanceof CortexError || this.#options.signal?.aborted || attempt >= attempts)
-          throw this.#unreachable(reference, cause);
+        if (cause instanceof CortexError || this.#transport.isStopped || attempt >= attempts)
+          throw this.#transport.unreachable(reference, cause);
         await pause(attempt);
       }
     }
@@ -195,7 +155,7 @@ export class RegistryClient {
     if (wanted.size > configLimitBytes)
       throw new CortexError('media_type_unknown', { image, mediaType: wanted.mediaType });
     // Asked for as a range, so that it is known whether the layers may come in parts.
-    const { statusCode, body } = await this.#get(reference, `blobs/${wanted.digest}`, {
+    const { statusCode, body } = await this.#transport.get(reference, `blobs/${wanted.digest}`, {
       range: `bytes=0-${wanted.size - 1}`,
     });
     const bytes = await readUpTo(body, wanted.size);
@@ -204,7 +164,7 @@ export class RegistryClient {
   }
 
   async #manifest(reference: ImageReference, tagOrDigest: string, kind: 'manifests' | 'referrers' = 'manifests') {
-    const { headers, body } = await this.#get(reference, `${kind}/${tagOrDigest}`, {
+    const { headers, body } = await this.#transport.get(reference, `${kind}/${tagOrDigest}`, {
       accept: manifestTypes.join(', '),
     });
     const bytes = await readUpTo(body, manifestLimitBytes + 1);
@@ -225,140 +185,6 @@ export class RegistryClient {
     const found = sha256(bytes);
     if (found !== expected) throw new CortexError('digest_mismatch', { what, expected, found });
   }
-
-  /** GET with sign-in, patience and a helpful end. */
-  async #get(
-    reference: ImageReference,
-    path: string,
-    headers: Record<string, string>,
-  ): Promise<Dispatcher.ResponseData> {
-    const { url, repository } = this.#place(reference);
-    const target = `${url}/v2/${repository}/${path}`;
-    const once: { token?: string } = {};
-    for (let attempt = 1; ; attempt += 1) {
-      const answer = await this.#once(reference, target, repository, headers, attempt, once);
-      if (answer !== null) return answer;
-    }
-  }
-
-  async #once(
-    reference: ImageReference,
-    target: string,
-    repository: string,
-    headers: Record<string, string>,
-    attempt: number,
-    once: { token?: string },
-  ) {
-    const image = canonicalName(reference);
-    const authorization = this.#tokens.get(`${reference.registry}/${repository}`);
-    let answer: Dispatcher.ResponseData;
-    try {
-      answer = await this.#request(target, { ...headers, ...(authorization === undefined ? {} : { authorization }) });
-    } catch (cause) {
-      if (this.#options.signal?.aborted || attempt >= attempts) throw this.#unreachable(reference, cause);
-      await pause(attempt);
-      return null;
-    }
-    const { statusCode: status } = answer;
-    if (status < 300) return answer;
-    const text = (await answer.body.text()).slice(0, 500);
-    // Tokens are short-lived: one that ran out during a long pull is fetched anew, once for all streams. One that was fetched
-    // for this very request and is refused stays refused.
-    if (status === 401 && attempt < attempts && (authorization === undefined || authorization !== once.token)) {
-      once.token = await this.#renew(
-        reference,
-        repository,
-        authorization,
-        String(answer.headers['www-authenticate'] ?? ''),
-      );
-      return null;
-    }
-    if (status === 404) throw new CortexError('image_not_in_registry', { image });
-    if ((status === 429 || status >= 500) && attempt < attempts) {
-      const askedSeconds = secondsOf(answer.headers['retry-after']);
-      if (status === 429) this.#options.onThrottled?.(Math.min((askedSeconds || 1) * 1000, longestPauseMs));
-      await pause(attempt, askedSeconds, this.#options.signal);
-      return null;
-    }
-    throw new CortexError('registry_refused', { image, status, reason: text || 'no reason given' });
-  }
-
-  /** Follows redirects (blobs often live elsewhere) without carrying the credentials along. */
-  async #request(target: string, headers: Record<string, string>, hops = 5): Promise<Dispatcher.ResponseData> {
-    const answer = await request(target, {
-      dispatcher: this.#dispatcher,
-      headers,
-      signal: this.#options.signal ?? null,
-    });
-    const { location } = answer.headers;
-    if (answer.statusCode < 300 || answer.statusCode >= 400 || typeof location !== 'string' || hops === 0)
-      return answer;
-    await answer.body.dump();
-    const next = new URL(location, target);
-    const { authorization: _secret, ...plain } = headers;
-    return this.#request(next.href, next.origin === new URL(target).origin ? headers : plain, hops - 1);
-  }
-
-  /** A new token in the place of the one that was refused, unless another stream has fetched one in the meantime. */
-  async #renew(
-    reference: ImageReference,
-    repository: string,
-    refused: string | undefined,
-    challenge: string,
-  ): Promise<string> {
-    const key = `${reference.registry}/${repository}`;
-    const known = this.#tokens.get(key);
-    if (known !== undefined && known !== refused) return known;
-    const running = this.#signIns.get(key) ?? this.#signIn(reference, repository, challenge);
-    this.#signIns.set(key, running);
-    try {
-      const token = await running;
-      this.#tokens.set(key, token);
-      return token;
-    } finally {
-      this.#signIns.delete(key);
-    }
-  }
-
-  async #signIn(reference: ImageReference, repository: string, challenge: string): Promise<string> {
-    const basic = await registryCredentials(reference.registry, this.#options.dockerConfigFile);
-    if (/^basic/i.test(challenge) && basic !== null) return `Basic ${basic}`;
-    const part = (name: string) => new RegExp(`${name}="([^"]*)"`).exec(challenge)?.[1];
-    const realm = part('realm');
-    const refused = (reason: string) =>
-      new CortexError('registry_refused', { image: canonicalName(reference), status: 401, reason });
-    if (realm === undefined) throw refused('it wants a sign-in that is not known here');
-    const url = new URL(realm);
-    const service = part('service');
-    if (service !== undefined) url.searchParams.set('service', service);
-    url.searchParams.set('scope', part('scope') ?? `repository:${repository}:pull`);
-    const answer = await this.#request(url.href, basic === null ? {} : { authorization: `Basic ${basic}` });
-    const token = z
-      .object({ token: z.string().optional(), access_token: z.string().optional() })
-      .safeParse(await answer.body.json().catch(() => null));
-    const value = token.data?.token ?? token.data?.access_token;
-    if (value === undefined) throw refused('the sign-in was refused');
-    return `Bearer ${value}`;
-  }
-
-  #place({ registry, repository }: ImageReference): { url: string; repository: string } {
-    const mirror = this.#mirrors.get(registry);
-    if (mirror !== undefined) {
-      const prefix = mirror.pathname.replace(/^\/|\/$/g, '');
-      return { url: mirror.origin, repository: prefix === '' ? repository : `${prefix}/${repository}` };
-    }
-    if (registry === 'docker.io') return { url: 'https://registry-1.docker.io', repository };
-    const plain = this.#insecure.has(registry) || /^(localhost|127\.\d+\.\d+\.\d+)(:|$)/.test(registry);
-    const scheme = plain ? 'http' : 'https';
-    return { url: `${scheme}://${registry}`, repository };
-  }
-
-  #unreachable(reference: ImageReference, cause: unknown): Error {
-    if (cause instanceof CortexError) return cause;
-    if (this.#options.signal?.aborted) return new CortexError('interrupted', {}, { cause });
-    const reason = cause instanceof Error ? cause.message || String(Object(cause).code) : String(cause);
-    return new CortexError('registry_unreachable', { registry: this.#place(reference).url, reason }, { cause });
-  }
 }
 
 function choose(manifests: z.infer<typeof imageIndex>['manifests'], image: string, platform: string): Descriptor {
@@ -367,38 +193,6 @@ function choose(manifests: z.infer<typeof imageIndex>['manifests'], image: strin
   if (found !== undefined) return found;
   const available = manifests.map(nameOf).filter((name) => !name.includes('unknown') && !name.includes('undefined'));
   throw new CortexError('platform_missing', { image, platform, available: available.join(', ') || 'no platform' });
-}
-
-function parseMirrors(text: string): Map<string, URL> {
-  const mirrors = new Map<string, URL>();
-  for (const item of text.split(',').filter((part) => part.trim() !== '')) {
-    const equals = item.indexOf('=');
-    try {
-      mirrors.set(item.slice(0, equals).trim(), new URL(item.slice(equals + 1).trim()));
-    } catch (cause) {
-      const allowed = 'registry=http(s)://host/prefix, several with commas between';
-      throw new CortexError(
-        'setting_invalid',
-        { variable: 'CORTEX_REGISTRY_MIRRORS', value: text, allowed, source: 'the environment or backend/.env' },
-        { cause },
-      );
-    }
-  }
-  return mirrors;
-}
-
-const longestPauseMs = 30_000;
-
-async function pause(attempt: number, askedSeconds = Number.NaN, signal?: AbortSignal): Promise<void> {
-  const ms = Number.isFinite(askedSeconds) ? askedSeconds * 1000 : 500 * 2 ** (attempt - 1);
-  await sleep(Math.min(ms, longestPauseMs), undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
-}
-
-/** Retry-After is a number of seconds or a date (RFC 9110, 10.2.3). */
-function secondsOf(header: unknown): number {
-  if (typeof header !== 'string') return Number.NaN;
-  const seconds = Number(header);
-  return Number.isNaN(seconds) ? Math.max(0, (Date.parse(header) - Date.now()) / 1000) : seconds;
 }
 
 async function readUpTo(body: AsyncIterable<unknown>, limitBytes: number): Promise<Buffer> {
@@ -424,18 +218,4 @@ function parseManifest(bytes: Buffer, image: string): unknown {
 function ignoreMissing(error: unknown): null {
   if (error instanceof CortexError && ['image_not_in_registry', 'registry_refused'].includes(error.code)) return null;
   throw error;
-}
-
-function readAuthorities(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    const allowed = 'a PEM file of certificates';
-    const source = 'the environment or backend/.env';
-    throw new CortexError(
-      'setting_invalid',
-      { variable: 'CORTEX_REGISTRY_CA', value: file, allowed, source },
-      { cause },
-    );
-  }
 }
