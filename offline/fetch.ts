@@ -54,19 +54,31 @@ export async function fetchMembers(options: FetchOptions): Promise<ReadonlyMap<s
         if (!signal?.aborted) options.onFailed(work.member, error);
       }
     });
+    // Streams go on while the disk takes what they brought, one run behind: so much is fetched again after a power cut.
+    const unsynced = new Set<Promise<void>>();
     await Promise.all(
       runs.map((run) =>
         limit.run(async () => {
+          while (unsynced.size >= limit.allowed) await Promise.race(unsynced);
           const targets = run.targets.filter(({ work }) => !work.failed);
           if (targets.length === 0 || signal?.aborted) return;
+          const fail = (error: unknown) => {
+            for (const { work } of targets) work.fail(error);
+          };
           try {
             await moveRun(run, targets, options);
           } catch (error) {
-            for (const { work } of targets) work.fail(error);
+            fail(error);
+            return;
           }
+          const synced = recordRun(run, targets, options)
+            .catch(fail)
+            .finally(() => unsynced.delete(synced));
+          unsynced.add(synced);
         }),
       ),
     );
+    await Promise.all(unsynced);
     if (signal?.aborted) for (const work of works) work.fail(new CortexError('interrupted', {}));
     await Promise.all(finished);
     if (signal?.aborted) throw new CortexError('interrupted', {});
@@ -105,11 +117,7 @@ function planRuns(works: readonly MemberWork[]): Run[] {
   return runs;
 }
 
-async function moveRun(
-  { from, to }: Run,
-  targets: readonly Target[],
-  { ledger, limit, onBytes }: FetchOptions,
-): Promise<void> {
+async function moveRun({ from, to }: Run, targets: readonly Target[], { limit, onBytes }: FetchOptions): Promise<void> {
   const source = targets[0]?.blob.open(from, to);
   if (source === undefined) return;
   let at = from;
@@ -134,11 +142,14 @@ async function moveRun(
   }
   if (waitingBytes > 0) await flush();
   if (at !== to) throw new Error(`the bytes ended ${to - at} early`);
+  for (const { work, index } of targets) work.note(index, from, to);
+}
+
+async function recordRun({ from, to }: Run, targets: readonly Target[], { ledger }: FetchOptions): Promise<void> {
   await Promise.all(
-    targets.map(async ({ work, index }) => {
-      work.note(index, from, to);
-      await ledger.record({ kind: 'run', member: work.member.identity, blob: index, from, to }, work.sync);
-    }),
+    targets.map(({ work, index }) =>
+      ledger.record({ kind: 'run', member: work.member.identity, blob: index, from, to }, work.sync),
+    ),
   );
 }
 
@@ -276,8 +287,9 @@ class MemberWork {
       for (const { index } of spoilt) {
         const blob = this.member.blobs[index];
         if (blob === undefined) continue;
-        const run = { from: 0, to: blob.sizeBytes, targets: [] };
-        await moveRun(run, [{ work: this, index, blob }], this.#options);
+        const run = { from: 0, to: blob.sizeBytes, targets: [{ work: this, index, blob }] };
+        await moveRun(run, run.targets, this.#options);
+        await recordRun(run, run.targets, this.#options);
       }
     } catch (error) {
       this.fail(error);
