@@ -68,9 +68,9 @@ export class RegistryTransport {
   ): Promise<Dispatcher.ResponseData> {
     const { url, repository } = this.#place(reference);
     const target = `${url}/v2/${repository}/${path}`;
-    const once: { token?: string } = {};
+    const signIns = { left: 2 };
     for (let attempt = 1; ; attempt += 1) {
-      const answer = await this.#once(reference, target, repository, headers, attempt, once);
+      const answer = await this.#once(reference, target, repository, headers, attempt, signIns);
       if (answer !== null) return answer;
     }
   }
@@ -81,7 +81,7 @@ export class RegistryTransport {
     repository: string,
     headers: Record<string, string>,
     attempt: number,
-    once: { token?: string },
+    signIns: { left: number },
   ) {
     const image = canonicalName(reference);
     const authorization = this.#tokens.get(`${reference.registry}/${repository}`);
@@ -96,15 +96,11 @@ export class RegistryTransport {
     const { statusCode: status } = answer;
     if (status < 300) return answer;
     const text = (await answer.body.text()).slice(0, 500);
-    // Tokens are short-lived: one that ran out during a long pull is fetched anew, once for all streams. One that was fetched
-    // for this very request and is refused stays refused.
-    if (status === 401 && attempt < attempts && (authorization === undefined || authorization !== once.token)) {
-      once.token = await this.#renew(
-        reference,
-        repository,
-        authorization,
-        String(answer.headers['www-authenticate'] ?? ''),
-      );
+    // Tokens are short-lived: one that ran out during a long pull is fetched anew, once for all streams. A second new one is
+    // refused only where the account may not read the image.
+    if (status === 401 && signIns.left > 0) {
+      signIns.left -= 1;
+      await this.#renew(reference, repository, authorization, String(answer.headers['www-authenticate'] ?? ''));
       return null;
     }
     if (status === 404) throw new CortexError('image_not_in_registry', { image });
@@ -139,16 +135,14 @@ export class RegistryTransport {
     repository: string,
     refused: string | undefined,
     challenge: string,
-  ): Promise<string> {
+  ): Promise<void> {
     const key = `${reference.registry}/${repository}`;
     const known = this.#tokens.get(key);
-    if (known !== undefined && known !== refused) return known;
+    if (known !== undefined && known !== refused) return;
     const running = this.#signIns.get(key) ?? this.#signIn(reference, repository, challenge);
     this.#signIns.set(key, running);
     try {
-      const token = await running;
-      this.#tokens.set(key, token);
-      return token;
+      this.#tokens.set(key, await running);
     } finally {
       this.#signIns.delete(key);
     }

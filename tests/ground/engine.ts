@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const ground = process.env['CORTEX_GROUND'] ?? fileURLToPath(new URL('../../.tests/ground', import.meta.url));
+const ground = process.env.CORTEX_GROUND ?? fileURLToPath(new URL('../../.tests/ground', import.meta.url));
 const startTimeoutMs = 60_000;
 
 export interface EngineOptions {

@@ -10,8 +10,8 @@ export interface Faults {
   cuts?: { afterBytes: number; times: number };
   /** Turns a byte of every blob over that is larger than this. */
   liesAbove?: number;
-  /** Asks for a token, and takes each only for so long. */
-  tokenMs?: number;
+  /** Asks for a token; the first one has run out when so many blobs have been asked for. */
+  tokenBlobs?: number;
   /** Sends blobs elsewhere, as most registries do. */
   redirects?: boolean;
 }
@@ -27,7 +27,6 @@ export class FaultyRegistry {
   readonly leaked: string[] = [];
   sentBytes = 0;
   tokens = 0;
-  #tokenSince = 0;
 
   constructor(origin: string) {
     this.#origin = origin;
@@ -50,13 +49,12 @@ export class FaultyRegistry {
     const url = request.url ?? '';
     if (url.startsWith('/token')) {
       this.tokens += 1;
-      this.#tokenSince = Date.now();
       response.end(JSON.stringify({ token: `t${this.tokens}` }));
       return;
     }
-    if (this.faults.tokenMs !== undefined && !url.startsWith('/elsewhere')) {
-      const isFresh = request.headers.authorization === `Bearer t${this.tokens}` && this.tokens > 0;
-      if (!isFresh || Date.now() - this.#tokenSince > this.faults.tokenMs) {
+    if (this.faults.tokenBlobs !== undefined && !url.startsWith('/elsewhere')) {
+      const token = /^Bearer t(\d+)$/.exec(request.headers.authorization ?? '')?.[1];
+      if (token === undefined || (token === '1' && this.asked.length >= this.faults.tokenBlobs)) {
         response
           .writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host}/token",service="test"` })
           .end('{}');
