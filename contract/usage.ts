@@ -12,17 +12,29 @@ export const usageRecord = z.object({
   user_id: z.string().nullable(),
   organization_id: z.string().nullable(),
   model_id: z.string().nullable(),
+  /** The model that answered. */
   served_name: z.string(),
+  /** What the client asked for: an alias, or the served name. */
+  requested_name: z.string().default(''),
+  /** The endpoint that answered: a container's name or an external endpoint's. */
+  replica: z.string().nullable().default(null),
   endpoint: z.string(),
   streamed: z.boolean(),
   status: z.number().int(),
   outcome: usageOutcome,
   prompt_tokens: z.number().int(),
   completion_tokens: z.number().int(),
+  /** Of the prompt, what the engine had in its cache. */
+  cached_tokens: z.number().int().default(0),
   /** True where the engine could not tell the counts (a stream that was broken off). */
   estimated: z.boolean(),
   duration_ms: z.number(),
+  /** How much of the duration was spent waiting for a place. */
+  queue_ms: z.number().default(0),
+  /** From the request's arrival to the engine's first byte: the time to first token of a stream. */
   first_byte_ms: z.number().nullable(),
+  /** The code of the error that ended it (docs/reference/errors.md); null where it went well. */
+  cause: z.string().nullable().default(null),
 });
 export type UsageRecord = z.infer<typeof usageRecord>;
 

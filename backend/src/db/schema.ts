@@ -67,15 +67,20 @@ interface UsageTable {
   organization_id: string | null;
   model_id: string | null;
   served_name: string;
+  requested_name: string;
+  replica: string | null;
   endpoint: string;
   streamed: boolean;
   status: number;
   outcome: string;
   prompt_tokens: number;
   completion_tokens: number;
+  cached_tokens: number;
   estimated: boolean;
   duration_ms: number;
+  queue_ms: number;
   first_byte_ms: number | null;
+  cause: string | null;
 }
 
 /** Every table. */

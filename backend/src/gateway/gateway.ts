@@ -88,15 +88,20 @@ async function toEngine(exchange: Exchange, path: string, enginePath: EnginePath
     organization_id: caller.organizationId,
     model_id: null,
     served_name: '',
+    requested_name: '',
+    replica: null,
     endpoint: path,
     streamed: false,
     status: 500,
     outcome: 'engine_error',
     prompt_tokens: 0,
     completion_tokens: 0,
+    cached_tokens: 0,
     estimated: false,
     duration_ms: 0,
+    queue_ms: 0,
     first_byte_ms: null,
+    cause: null,
   };
   try {
     const end = await serve(exchange, path, enginePath, caller, record);

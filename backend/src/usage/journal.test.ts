@@ -16,15 +16,20 @@ const record = (name: string): UsageRecord => ({
   organization_id: 'o',
   model_id: 'm',
   served_name: 'héllo 🙂',
+  requested_name: 'asked',
+  replica: null,
   endpoint: '/v1/chat/completions',
   streamed: true,
   status: 200,
   outcome: 'ok',
   prompt_tokens: 1,
   completion_tokens: 2,
+  cached_tokens: 0,
   estimated: false,
   duration_ms: 1.5,
+  queue_ms: 0,
   first_byte_ms: null,
+  cause: null,
 });
 const lineBytes = Buffer.byteLength(`${JSON.stringify(record('r00'))}\n`);
 
