@@ -38,6 +38,7 @@ module.exports = {
     only('usage', '^backend/src/usage/', ['^backend/src/usage/', '^contract/']),
     only('db', '^backend/src/db/', ['^backend/src/db/', '^contract/']),
     only('identity', '^backend/src/identity/', ['^backend/src/(identity|db|routing)/', '^contract/']),
+    only('rules', '^backend/src/rules/', ['^backend/src/(rules|db|routing)/', '^contract/']),
     only('models', '^backend/src/models/', [
       '^backend/src/(models|engines|routing|db)/',
       '^backend/src/config\\.ts$',
@@ -47,7 +48,7 @@ module.exports = {
     ]),
     only('system', '^backend/src/system/', ['^backend/src/(system|db)/', '^docker/', '^offline/', '^contract/']),
     only('admin', '^backend/src/admin/', [
-      '^backend/src/(admin|models|identity|usage|system|routing|db)/',
+      '^backend/src/(admin|models|rules|identity|usage|system|routing|db)/',
       '^contract/',
     ]),
     {
@@ -63,7 +64,10 @@ module.exports = {
       name: 'one-reader-of-the-environment',
       comment: 'Only config.ts and the wiring know the settings; parts are given what they need.',
       severity: 'error',
-      from: { path: '^backend/src/(gateway|routing|usage|engines|db|identity|system)/', pathNot: '\\.test\\.ts$' },
+      from: {
+        path: '^backend/src/(gateway|routing|rules|usage|engines|db|identity|system)/',
+        pathNot: '\\.test\\.ts$',
+      },
       to: { path: '^backend/src/config' },
     },
   ],

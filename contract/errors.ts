@@ -246,6 +246,69 @@ export const errorDefinitions = {
     (p) => `The engine of '${p.model}' broke off in the middle of its answer.`,
     () => "Try again; the model's log on the page Models shows the cause.",
   ),
+  engine_timeout: define<{ model: string; what: string; seconds: number }>()(
+    504,
+    'server_error',
+    'failed',
+    (p) => `The engine of '${p.model}' let the gateway wait ${p.what} for more than ${p.seconds} s.`,
+    () => "Try again; the model's serving settings on the page Routing hold its timeouts.",
+  ),
+  engine_lacks_endpoint: define<{ model: string; path: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `The engine of '${p.model}' does not serve ${p.path}.`,
+    () => 'Choose a model whose engine serves it, or another endpoint.',
+  ),
+  queue_full: define<{ model: string; waiting: number }>()(
+    429,
+    'rate_limit_error',
+    'failed',
+    (p) => `${p.waiting} requests wait for '${p.model}' already; it takes no more.`,
+    () => 'Send it again after the time in Retry-After.',
+  ),
+  queue_timeout: define<{ model: string; seconds: number }>()(
+    503,
+    'service_unavailable_error',
+    'failed',
+    (p) => `The request waited ${p.seconds} s for '${p.model}' and did not get a place.`,
+    () => 'Send it again after the time in Retry-After, or ask an administrator for another replica.',
+  ),
+  rate_limited: define<{ subject: string; name: string; limit: number; seconds: number }>()(
+    429,
+    'rate_limit_error',
+    'failed',
+    (p) => `The limit of this ${p.subject} is reached: ${p.limit} ${p.name.replaceAll('_', ' ')}.`,
+    (p) => `Send it again in ${p.seconds} s, or ask an administrator for a higher limit.`,
+  ),
+  limits_unavailable: define<None>()(
+    503,
+    'service_unavailable_error',
+    'failed',
+    () => 'The limits cannot be checked: Redis does not answer.',
+    () => 'Check the service at REDIS_URL; LIMITS_WITHOUT_REDIS=open lets requests through meanwhile.',
+  ),
+  network_not_allowed: define<None>()(
+    403,
+    'permission_error',
+    'usage',
+    () => 'The API key may not be used from this address.',
+    () => 'Ask an administrator to add your network to the key.',
+  ),
+  credentials_ambiguous: define<None>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    () => 'Authorization and x-api-key hold two different keys.',
+    () => 'Send one of the two headers.',
+  ),
+  parameter_forbidden: define<{ model: string; parameter: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `'${p.model}' does not take the parameter '${p.parameter}' here.`,
+    () => 'Leave it out: an administrator has forbidden it for this model.',
+  ),
 
   // Models and engines
   docker_unavailable: define<{ address: string; reason: string }>()(
@@ -650,8 +713,14 @@ export class CortexError<C extends ErrorCode = ErrorCode> extends Error {
   readonly hint: string;
   /** The request field at fault, in OpenAI's error shape. */
   readonly param: string | null;
+  /** When the same request may succeed; null where nobody can tell. */
+  readonly retryAfterSeconds: number | null;
 
-  constructor(code: C, parameters: ParametersOf<C>, options: { cause?: unknown; param?: string } = {}) {
+  constructor(
+    code: C,
+    parameters: ParametersOf<C>,
+    options: { cause?: unknown; param?: string; retryAfterSeconds?: number } = {},
+  ) {
     const definition = errorDefinitions[code] as unknown as ErrorDefinition<Parameters>;
     super(definition.message(parameters as Parameters), { cause: options.cause });
     this.code = code;
@@ -660,6 +729,7 @@ export class CortexError<C extends ErrorCode = ErrorCode> extends Error {
     this.exit = definition.exit;
     this.hint = definition.hint(parameters as Parameters);
     this.param = options.param ?? null;
+    this.retryAfterSeconds = options.retryAfterSeconds ?? null;
   }
 }
 

@@ -2,9 +2,22 @@ import { z } from 'zod';
 import { defineRoute } from './route.ts';
 
 /** What an API key may be used for: one scope an endpoint family of /v1. */
-export const scopes = ['chat', 'completions', 'embeddings', 'models'] as const;
+export const scopes = [
+  'chat',
+  'completions',
+  'responses',
+  'messages',
+  'embeddings',
+  'rerank',
+  'audio',
+  'tokenize',
+  'models',
+] as const;
 export const scope = z.enum(scopes);
 export type Scope = z.infer<typeof scope>;
+
+/** An address or a CIDR block. */
+export const network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'an IP address or a CIDR block');
 
 export const apiKey = z.object({
   id: z.string(),
@@ -15,6 +28,8 @@ export const apiKey = z.object({
   scopes: z.array(scope),
   /** Served names that it may use; null is every model. */
   models: z.array(z.string()).nullable(),
+  /** Networks that it may be used from (10.1.0.0/16, 192.0.2.7); null is everywhere. */
+  networks: z.array(z.string()).nullable(),
   created_at: z.iso.datetime(),
   expires_at: z.iso.datetime().nullable(),
   revoked_at: z.iso.datetime().nullable(),
@@ -30,6 +45,7 @@ export const newApiKey = z.object({
     .min(1)
     .default([...scopes]),
   models: z.array(z.string()).nullable().default(null),
+  networks: z.array(network).min(1).max(64).nullable().default(null),
   expires_at: z.iso.datetime().nullable().default(null),
 });
 export type NewApiKey = z.infer<typeof newApiKey>;

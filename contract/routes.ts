@@ -3,11 +3,19 @@ import { identityRoutes } from './identity.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import type { Route } from './route.ts';
+import { routingRoutes } from './routing.ts';
 import { systemRoutes } from './system.ts';
 import { usageRoutes } from './usage.ts';
 
 /** Every route of the control plane by its name. The server must handle each; a missing handler does not compile. */
-export const routes = { ...identityRoutes, ...keyRoutes, ...modelRoutes, ...systemRoutes, ...usageRoutes };
+export const routes = {
+  ...identityRoutes,
+  ...keyRoutes,
+  ...modelRoutes,
+  ...routingRoutes,
+  ...systemRoutes,
+  ...usageRoutes,
+};
 export type Routes = typeof routes;
 export type RouteName = keyof Routes;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { network } from '../../contract/keys.ts';
 
 /** One setting of the server: an environment variable, or a line of backend/.env. */
 export interface Setting<T = unknown> {
@@ -166,6 +167,58 @@ export const settingDefinitions = {
     allowed: wholeAllowed(1024, 1_073_741_824),
     schema: whole(1024, 1_073_741_824),
   }),
+  REQUEST_MAX_NESTING: setting({
+    group: 'Listening',
+    description: 'How deep the JSON of a request to /v1 may be nested.',
+    default: '64',
+    allowed: wholeAllowed(4, 1000),
+    schema: whole(4, 1000),
+  }),
+  REQUEST_MAX_CHOICES: setting({
+    group: 'Listening',
+    description: 'Largest n and best_of of a request to /v1.',
+    default: '16',
+    allowed: wholeAllowed(1, 1024),
+    schema: whole(1, 1024),
+  }),
+  REQUEST_MAX_TOKENS: setting({
+    group: 'Listening',
+    description: 'Largest max_tokens (max_completion_tokens, max_output_tokens) of a request to /v1.',
+    default: '1000000',
+    allowed: wholeAllowed(1, 100_000_000),
+    schema: whole(1, 100_000_000),
+  }),
+  REQUEST_MAX_IMAGES: setting({
+    group: 'Listening',
+    description: 'How many images one request to /v1 may hold.',
+    default: '32',
+    allowed: wholeAllowed(0, 10_000),
+    schema: whole(0, 10_000),
+  }),
+  TRUSTED_PROXIES: setting({
+    group: 'Listening',
+    description:
+      'Reverse proxies whose X-Forwarded-For is believed, with commas between. Matters for keys that are bound to networks.',
+    default: '',
+    allowed: 'IP addresses and CIDR blocks such as 10.0.0.5,192.168.0.0/24',
+    schema: z
+      .string()
+      .transform((text) =>
+        text
+          .split(',')
+          .map((part) => part.trim())
+          .filter((part) => part !== ''),
+      )
+      .pipe(z.array(network)),
+  }),
+  GATEWAY_WORKERS: setting({
+    group: 'Listening',
+    description:
+      'Processes that answer /v1. More than 1 uses more processors; one that dies takes only its connections along.',
+    default: '1',
+    allowed: wholeAllowed(1, 64),
+    schema: whole(1, 64),
+  }),
   SESSION_TTL_HOURS: setting({
     group: 'Listening',
     description: 'Hours that a sign-in lasts.',
@@ -207,11 +260,22 @@ export const settingDefinitions = {
 
   REDIS_URL: setting({
     group: 'Services',
-    description: 'A Redis server, where several Cortex processes share limits. Not used yet.',
+    description: 'A Redis server, where several Cortex servers share their limits. Empty: each counts for itself.',
     default: '',
     allowed: 'redis://host:6379',
     secret: true,
     schema: urlOf('redis:', 'rediss:'),
+  }),
+  LIMITS_WITHOUT_REDIS: setting({
+    group: 'Services',
+    description:
+      'What happens to requests of limited keys while REDIS_URL does not answer: open lets them through, closed refuses them with 503.',
+    default: 'closed',
+    allowed: 'open or closed',
+    schema: z
+      .string()
+      .transform((text) => text.toLowerCase())
+      .pipe(z.enum(['open', 'closed'])),
   }),
   PROMETHEUS_URL: setting({
     group: 'Services',

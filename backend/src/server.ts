@@ -11,12 +11,17 @@ import { createAdminServer } from './admin/server.ts';
 import type { Config } from './config.ts';
 import { openDatabase } from './db/open.ts';
 import { insertUsage, listUsage, totalUsage } from './db/usage-records.ts';
+import { EngineClient } from './gateway/engine-client/engine-client.ts';
 import { createGateway } from './gateway/gateway.ts';
+import { MemoryLimits } from './gateway/limits.ts';
+import { Queues } from './gateway/queue.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
 import { Models } from './models/models.ts';
+import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
+import { Rules } from './rules/rules.ts';
 import { SystemStatus } from './system/system-status.ts';
 import { createUiServer } from './ui-server.ts';
 import { UsageJournal } from './usage/journal.ts';
@@ -81,12 +86,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
 
   const table = new RoutingTable();
   const identity = new Identity({ db, snapshot: table, sessionTtlMs: settings.SESSION_TTL_HOURS * 3_600_000 });
-  await identity.publish();
+  const rules = new Rules({ db, table, rootSecret, logger });
+  const publish = () => Promise.all([identity.publish(), rules.publish()]);
+  await publish();
   // Another process on the same database may have changed something.
   const republishing = setInterval(() => {
-    identity
-      .publish()
-      .catch((error: unknown) => logger.warn({ err: error }, 'Keys and sessions could not be read anew'));
+    publish().catch((error: unknown) => logger.warn({ err: error }, 'Keys, sessions and rules could not be read anew'));
   }, republishMs);
   closing.add(() => clearInterval(republishing));
 
@@ -116,6 +121,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const handlers = createHandlers({
     identity,
     models,
+    rules,
     system,
     usage: { list: (filter) => listUsage(db, filter), total: (filter) => totalUsage(db, filter) },
     imageReadiness: async () =>
@@ -138,8 +144,18 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => admin.close());
   const ui = await createUiServer(join(rootDir, 'dist/frontend'), logger);
   closing.add(() => ui.close());
-  const gateway = createGateway({ table, journal, settings, logger });
-  closing.add(() => gateway.close());
+  const client = new EngineClient();
+  closing.add(() => client.close());
+  const gateway = createGateway({
+    table,
+    balancer: new Balancer(),
+    queues: new Queues(),
+    limits: new MemoryLimits(),
+    client,
+    settings,
+    onRecord: (record) => journal.append(record),
+    logger,
+  });
 
   const api = apiHandler(gateway, (request, response) => admin.routing(request, response));
   const page = uiHandler(api, (request, response) => ui.routing(request, response));

@@ -22,7 +22,7 @@ class Seen {
 }
 
 const hour = 3_600_000;
-const newKey = { name: 'k', scopes: ['chat' as const], models: null, expires_at: null };
+const newKey = { name: 'k', scopes: ['chat' as const], models: null, networks: null, expires_at: null };
 
 onBothDatabases((database) => {
   let nowMs: number;

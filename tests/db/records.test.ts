@@ -32,6 +32,7 @@ async function makeKey(db: Executor, more: { models?: string[] | null; expires_a
     name: 'a key',
     scopes: ['chat', 'models'],
     models: more.models ?? null,
+    networks: null,
     expires_at: more.expires_at ?? null,
     hash: unique('hash'),
     prefix: 'ctx_abcdefgh',

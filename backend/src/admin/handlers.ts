@@ -12,6 +12,7 @@ import type { ImageReadiness } from '../../../contract/system.ts';
 import type { SessionRecord } from '../db/identity-records.ts';
 import type { ListedUsage, UsageFilter, UsageTotals } from '../db/usage-records.ts';
 import type { Identity } from '../identity/identity.ts';
+import type { Rules } from '../rules/rules.ts';
 import type { SystemStatus } from '../system/system-status.ts';
 import type { Handlers } from './handler.ts';
 import { endedSessionCookie, sessionCookie } from './session-cookie.ts';
@@ -37,6 +38,7 @@ export interface ModelOperations {
 export interface HandlerParts {
   readonly identity: Identity;
   readonly models: ModelOperations;
+  readonly rules: Rules;
   readonly system: SystemStatus;
   readonly usage: {
     list(filter: UsageFilter): Promise<ListedUsage[]>;
@@ -52,7 +54,7 @@ const ok = { status: 'ok' } as const;
 
 /** Every route's handler: a few lines over the parts. */
 export function createHandlers(parts: HandlerParts): Handlers {
-  const { identity, models, system, usage } = parts;
+  const { identity, models, rules, system, usage } = parts;
 
   const meOf = async (session: SessionRecord): Promise<Me> => ({
     user: {
@@ -102,6 +104,29 @@ export function createHandlers(parts: HandlerParts): Handlers {
     modelEvents: (_request, context) => models.changes(context.signal),
     listFolders: () => models.listFolders(),
     inspectFolder: ({ query }) => models.inspectFolder(query.folder),
+
+    getRouting: () => rules.all(),
+    setAlias: async ({ body }) => {
+      await rules.setAlias(body);
+      return ok;
+    },
+    deleteAlias: async ({ params }) => {
+      await rules.deleteAlias(params.name);
+      return ok;
+    },
+    createEndpoint: async ({ body }) => ({ endpoint: await rules.createEndpoint(body) }),
+    deleteEndpoint: async ({ params }) => {
+      await rules.deleteEndpoint(params.id);
+      return ok;
+    },
+    setServing: async ({ body }) => {
+      await rules.setServing(body.served_name, body.settings);
+      return ok;
+    },
+    setLimit: async ({ body }) => {
+      await rules.setLimit(body);
+      return ok;
+    },
 
     health: () => system.health(),
     dockerImages: () => parts.imageReadiness(),

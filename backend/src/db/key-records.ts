@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ApiKey, type NewApiKey, scope } from '../../../contract/keys.ts';
+import { type ApiKey, type NewApiKey, network, scope } from '../../../contract/keys.ts';
 import { newId } from './ids.ts';
 import type { Executor } from './schema.ts';
 
@@ -11,11 +11,13 @@ export interface KeyRecord {
   readonly organizationId: string;
   readonly scopes: ApiKey['scopes'];
   readonly models: readonly string[] | null;
+  readonly networks: readonly string[] | null;
   readonly expiresAtMs: number | null;
 }
 
 const storedScopes = z.array(scope);
 const storedModels = z.array(z.string()).nullable();
+const storedNetworks = z.array(network).nullable();
 
 export async function insertKey(
   db: Executor,
@@ -33,6 +35,7 @@ export async function insertKey(
       hash: key.hash,
       scopes: JSON.stringify(key.scopes),
       models: key.models === null ? null : JSON.stringify(key.models),
+      networks: key.networks === null ? null : JSON.stringify(key.networks),
       created_at: new Date(),
       expires_at: key.expires_at,
       revoked_at: null,
@@ -64,6 +67,7 @@ const shownKeys = (db: Executor) =>
       'api_keys.prefix',
       'api_keys.scopes',
       'api_keys.models',
+      'api_keys.networks',
       'api_keys.created_at',
       'api_keys.expires_at',
       'api_keys.revoked_at',
@@ -80,6 +84,7 @@ const toApiKey = (row: ShownRow): ApiKey => ({
   owner: row.owner,
   scopes: storedScopes.parse(row.scopes),
   models: storedModels.parse(row.models),
+  networks: storedNetworks.parse(row.networks),
   created_at: row.created_at.toISOString(),
   expires_at: row.expires_at?.toISOString() ?? null,
   revoked_at: row.revoked_at?.toISOString() ?? null,
@@ -118,6 +123,7 @@ export async function listLiveKeys(db: Executor): Promise<KeyRecord[]> {
     organizationId: row.organization_id,
     scopes: storedScopes.parse(row.scopes),
     models: storedModels.parse(row.models),
+    networks: storedNetworks.parse(row.networks),
     expiresAtMs: row.expires_at?.getTime() ?? null,
   }));
 }

@@ -41,6 +41,7 @@ interface ApiKeysTable {
   hash: string;
   scopes: Json;
   models: NullableJson;
+  networks: NullableJson;
   created_at: Time;
   expires_at: NullableTime;
   revoked_at: NullableTime;
@@ -83,6 +84,39 @@ interface UsageTable {
   cause: string | null;
 }
 
+interface AliasesTable {
+  name: string;
+  targets: Json;
+}
+
+interface EndpointsTable {
+  id: string;
+  name: string;
+  served_name: string;
+  task: string;
+  url: string;
+  upstream_model: string | null;
+  ca: string | null;
+  /** Sealed: see rules/sealed.ts. */
+  api_key: string | null;
+  created_at: Time;
+}
+
+interface LimitsTable {
+  subject: string;
+  subject_id: string;
+  requests_per_minute: number | null;
+  tokens_per_minute: number | null;
+  concurrent_requests: number | null;
+  tokens_per_day: number | null;
+  tokens_per_month: number | null;
+}
+
+interface ServingTable {
+  served_name: string;
+  settings: Json;
+}
+
 /** Every table. */
 export interface Database {
   organizations: OrganizationsTable;
@@ -91,6 +125,10 @@ export interface Database {
   api_keys: ApiKeysTable;
   models: ModelsTable;
   usage: UsageTable;
+  aliases: AliasesTable;
+  endpoints: EndpointsTable;
+  limits: LimitsTable;
+  serving: ServingTable;
 }
 
 /** What a repository takes first: the database, or a transaction of it. */

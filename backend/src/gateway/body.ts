@@ -1,22 +1,45 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { CortexError } from '../../../contract/errors.ts';
-import { findValue } from './json-value.ts';
+import type { ParameterRule } from '../../../contract/routing.ts';
+import { findFormField, replaceFormField } from './form-body.ts';
+import { nestingOf, setMember } from './json-edit.ts';
+import { applyParameterRules } from './parameters.ts';
+import type { EnginePath } from './surface.ts';
 
 /** What the gateway looks at; all else goes to the engine untouched. */
 const inspected = z.object({
   model: z.string().min(1),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  n: z.number().nullish(),
+  best_of: z.number().nullish(),
+  max_tokens: z.number().nullish(),
+  max_completion_tokens: z.number().nullish(),
+  max_output_tokens: z.number().nullish(),
+  user: z.string().nullish().catch(undefined),
+  prompt_cache_key: z.string().nullish().catch(undefined),
 });
+
+/** Largest values that a request may ask for. */
+export interface BodyCaps {
+  readonly REQUEST_MAX_NESTING: number;
+  readonly REQUEST_MAX_CHOICES: number;
+  readonly REQUEST_MAX_TOKENS: number;
+  readonly REQUEST_MAX_IMAGES: number;
+}
 
 export interface InspectedBody {
   readonly model: string;
   readonly streamed: boolean;
-  /** The client asked for the usage chunk itself. */
-  readonly usageWanted: boolean;
-  /** What the engine gets: the client's bytes, with usage asked for where a stream would not tell it. */
-  readonly forEngine: Buffer;
+  /** The engine has to be asked for usage, and the client must not see that it was. */
+  readonly asksUsage: boolean;
+  /** The client names what its requests have in common: a session that should meet the same cache. */
+  readonly session: string | null;
+  readonly bytes: Buffer;
+  readonly contentType: string;
+  /** The body, parsed; empty for a form. */
+  readonly sent: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -69,21 +92,102 @@ export function discardRest(request: IncomingMessage): void {
 }
 
 /** @throws CortexError invalid_request */
-export function inspectBody(bytes: Buffer, canStream: boolean): InspectedBody {
-  const parsed = inspected.safeParse(parse(bytes));
+export function inspectBody(bytes: Buffer, contentType: string, path: EnginePath, caps: BodyCaps): InspectedBody {
+  if (path.body === 'form') return inspectForm(bytes, contentType, path);
+  if (nestingOf(bytes, caps.REQUEST_MAX_NESTING) > caps.REQUEST_MAX_NESTING)
+    throw invalid('', `it is nested deeper than ${caps.REQUEST_MAX_NESTING} levels`);
+  const sent = asObject(parse(bytes));
+  const parsed = inspected.safeParse(sent);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    const param = issue?.path.join('.') ?? '';
-    throw new CortexError(
-      'invalid_request',
-      { detail: `${param || 'the body'}: ${issue?.message ?? 'not valid'}.` },
-      param === '' ? {} : { param },
-    );
+    throw invalid(issue?.path.join('.') ?? '', issue?.message ?? 'not valid');
   }
-  const { model, stream, stream_options: options } = parsed.data;
-  const streamed = canStream && stream === true;
-  const usageWanted = options?.include_usage === true;
-  return { model, streamed, usageWanted, forEngine: streamed && !usageWanted ? withUsage(bytes, options) : bytes };
+  const { model, stream, stream_options: options, user, prompt_cache_key: cacheKey, ...numbers } = parsed.data;
+  for (const name of ['n', 'best_of'] as const) atMost(name, numbers[name], caps.REQUEST_MAX_CHOICES);
+  for (const name of ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const)
+    atMost(name, numbers[name], caps.REQUEST_MAX_TOKENS);
+  if (bytes.includes('"image') || bytes.includes('"input_image')) {
+    const images = countImages(sent);
+    if (images > caps.REQUEST_MAX_IMAGES)
+      throw invalid('', `it holds ${images} images; ${caps.REQUEST_MAX_IMAGES} are allowed`);
+  }
+  const streamed = path.canStream && stream === true;
+  return {
+    model,
+    streamed,
+    asksUsage: streamed && path.asksUsage && options?.include_usage !== true,
+    session: cacheKey ?? user ?? null,
+    bytes,
+    contentType: 'application/json',
+    sent,
+  };
+}
+
+function inspectForm(bytes: Buffer, contentType: string, path: EnginePath): InspectedBody {
+  const model = findFormField(bytes, contentType, 'model')?.value;
+  if (model === undefined || model === '')
+    throw invalid('model', 'a form (multipart/form-data) with the field model is expected');
+  const streamed = path.canStream && findFormField(bytes, contentType, 'stream')?.value.toLowerCase() === 'true';
+  return { model, streamed, asksUsage: false, session: null, bytes, contentType, sent: {} };
+}
+
+/**
+ * What the engine gets: the client's bytes, with its own name for the model, the administrator's rules and, where a stream
+ * would not tell it, the question for usage.
+ * @throws CortexError parameter_forbidden
+ */
+export function bodyForEngine(
+  body: InspectedBody,
+  engineModel: string,
+  rules: Readonly<Record<string, ParameterRule>>,
+): Buffer {
+  const { sent, model, asksUsage } = body;
+  let { bytes } = body;
+  if (body.contentType !== 'application/json') {
+    const field = engineModel === model ? null : findFormField(bytes, body.contentType, 'model');
+    return field === null ? bytes : replaceFormField(bytes, field, engineModel);
+  }
+  bytes = applyParameterRules(bytes, sent, rules, model);
+  if (engineModel !== model) bytes = setMember(bytes, 'model', engineModel, true);
+  if (!asksUsage) return bytes;
+  const options = z.looseObject({}).nullish().parse(sent.stream_options);
+  return setMember(bytes, 'stream_options', { ...options, include_usage: true }, options !== undefined);
+}
+
+const prefixBytes = 2048;
+
+/** What the request has in common with others that should meet the same cache: its session, or how its messages begin. */
+export function affinityOf(body: InspectedBody): string {
+  if (body.session !== null) return `session ${body.session}`;
+  const { messages, prompt, input } = body.sent;
+  return `prefix ${JSON.stringify(messages ?? prompt ?? input ?? '').slice(0, prefixBytes)}`;
+}
+
+function invalid(param: string, detail: string): CortexError {
+  return new CortexError(
+    'invalid_request',
+    { detail: `${param || 'the body'}: ${detail}.` },
+    param === '' ? {} : { param },
+  );
+}
+
+function atMost(name: string, value: number | null | undefined, most: number): void {
+  if (value !== null && value !== undefined && value > most) throw invalid(name, `at most ${most} here`);
+}
+
+const imageTypes = new Set<unknown>(['image_url', 'input_image', 'image']);
+
+function countImages(value: unknown): number {
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countImages(item), 0);
+  if (typeof value !== 'object' || value === null) return 0;
+  const own = 'type' in value && imageTypes.has(value.type) ? 1 : 0;
+  return Object.values(value).reduce<number>((sum, item) => sum + countImages(item), own);
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid('', 'a JSON object is expected');
+  return value as Record<string, unknown>;
 }
 
 function parse(bytes: Buffer): unknown {
@@ -92,15 +196,4 @@ function parse(bytes: Buffer): unknown {
   } catch (cause) {
     throw new CortexError('invalid_request', { detail: 'the body is not JSON.' }, { cause });
   }
-}
-
-/** Asks the engine to tell a stream's usage, and changes no other byte of the client. */
-function withUsage(bytes: Buffer, options: object | null | undefined): Buffer {
-  const wanted = JSON.stringify({ ...options, include_usage: true });
-  const place = findValue(bytes, 'stream_options');
-  if (place !== null)
-    return Buffer.concat([bytes.subarray(0, place.start), Buffer.from(wanted), bytes.subarray(place.end)]);
-  const start = bytes.indexOf('{') + 1;
-  const member = Buffer.from(`"stream_options":${wanted},`);
-  return Buffer.concat([bytes.subarray(0, start), member, bytes.subarray(start)]);
 }

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import { type Scope, scopes } from '../../../contract/keys.ts';
-import type { RoutingTable } from '../routing/table.ts';
+import type { KeyEntry, RoutingTable } from '../routing/table.ts';
+import { clientAddress, networksOf } from './networks.ts';
 
 /** Who asks, whichever credential told it. */
 export interface Caller {
@@ -20,19 +21,38 @@ const safeMethods = new Set(['GET', 'HEAD']);
 /**
  * Finds the caller in the snapshot, without any I/O: by an API key, or by the session cookie of somebody who may chat
  * (the UI's playground).
- * @throws CortexError api_key_missing, invalid_api_key, api_key_expired, session_invalid, forbidden, cross_origin
+ * @throws CortexError api_key_missing, invalid_api_key, api_key_expired, network_not_allowed, credentials_ambiguous,
+ * session_invalid, forbidden, cross_origin
  */
-export function authenticate(request: IncomingMessage, table: RoutingTable, nowMs: number): Caller {
-  const authorization = request.headers.authorization;
-  if (authorization !== undefined) return byKey(authorization, table, nowMs);
+export function authenticate(
+  request: IncomingMessage,
+  table: RoutingTable,
+  trustedProxies: readonly string[],
+  nowMs: number,
+): Caller {
+  const token = tokenOf(request);
+  if (token !== null) {
+    const entry = byKey(token, table, nowMs);
+    if (entry.networks !== null && !networksOf(entry.networks).has(clientAddress(request, trustedProxies)))
+      throw new CortexError('network_not_allowed', {});
+    return entry;
+  }
   const cookie = /(?:^|;\s*)cortex_session=([^;]*)/.exec(request.headers.cookie ?? '')?.[1];
   if (cookie === undefined) throw new CortexError('api_key_missing', {});
   return bySession(cookie, request, table, nowMs);
 }
 
-function byKey(authorization: string, table: RoutingTable, nowMs: number): Caller {
-  const token = /^Bearer\s+(\S+)$/i.exec(authorization)?.[1];
-  const entry = token === undefined ? undefined : table.key(sha256(token));
+/** The one place that reads a key: OpenAI's clients send Authorization, Anthropic's x-api-key. Null where neither is there. */
+function tokenOf({ headers }: IncomingMessage): string | null {
+  const { authorization, 'x-api-key': apiKey } = headers;
+  if (authorization === undefined) return apiKey === undefined ? null : String(apiKey);
+  const bearer = /^Bearer\s+(\S+)$/i.exec(authorization)?.[1] ?? '';
+  if (apiKey !== undefined && apiKey !== bearer) throw new CortexError('credentials_ambiguous', {});
+  return bearer;
+}
+
+function byKey(token: string, table: RoutingTable, nowMs: number): KeyEntry {
+  const entry = table.key(sha256(token));
   if (entry === undefined) throw new CortexError('invalid_api_key', {});
   if (entry.expiresAtMs !== null && entry.expiresAtMs <= nowMs) {
     throw new CortexError('api_key_expired', { expiredAt: new Date(entry.expiresAtMs).toISOString() });

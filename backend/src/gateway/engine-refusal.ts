@@ -1,60 +1,52 @@
-import type { Dispatcher } from 'undici';
 import { z } from 'zod';
-import { CortexError, toErrorBody } from '../../../contract/errors.ts';
+import { CortexError } from '../../../contract/errors.ts';
+import { type ErrorShape, errorAnswer } from './error-shape.ts';
 
 /** What the client gets of an engine's answer that is not 2xx. */
 export interface EngineRefusal {
   readonly status: number;
-  readonly contentType: string;
   readonly body: Buffer;
 }
 
 const inOpenAiShape = z.object({ error: z.object({ message: z.string() }) });
 /** vLLM before 0.10 puts the message at the top; FastAPI's own checks put a `detail`. */
 const inOtherShape = z.union([
+  z.object({ error: z.object({ message: z.string() }) }).transform(({ error }) => error.message),
   z.object({ message: z.string() }).transform(({ message }) => message),
   z.object({ detail: z.string() }).transform(({ detail }) => detail),
   z.object({ detail: z.unknown() }).transform(({ detail }) => JSON.stringify(detail)),
 ]);
 
-const keptBytes = 64 * 1024;
 const shownChars = 500;
+/** Routers' own words for a path that they don't have; a model that is not found is told in other words. */
+const lacksPath = /^(?:not found|file not found|method not allowed|this server does not support .*|)$/i;
 
-/**
- * Reads why an engine did not answer. In OpenAI's shape its bytes go on as they are; in another shape the words are kept.
- * @throws CortexError engine_failed where the fault is not the client's, engine_interrupted
- */
-export async function readRefusal(
-  answer: Dispatcher.ResponseData,
-  model: string,
-  requestId: string,
-): Promise<EngineRefusal> {
-  const status = answer.statusCode;
-  const body = await readStart(answer).catch((cause: unknown) => {
-    throw new CortexError('engine_interrupted', { model }, { cause });
-  });
-  const json = parse(body);
-  // The client's key was good: when the engine refuses ours, or sends us elsewhere, it is set up wrongly.
-  const isOurs = status < 400 || status === 401 || status === 403;
-  if (!isOurs && inOpenAiShape.safeParse(json).success) return { status, contentType: 'application/json', body };
-  const detail = inOtherShape.safeParse(json).data ?? body.toString('utf8');
-  if (isOurs || status >= 500)
-    throw new CortexError('engine_failed', { model, status, detail: detail.slice(0, shownChars) });
-  const error = new CortexError('invalid_request', { detail: detail.slice(0, shownChars) });
-  const shaped = Buffer.from(JSON.stringify(toErrorBody(error, requestId)));
-  return { status, contentType: 'application/json', body: shaped };
+export interface RefusedAnswer extends EngineRefusal {
+  readonly model: string;
+  readonly path: string;
+  readonly requestId: string;
+  readonly errorShape: ErrorShape;
 }
 
-async function readStart(answer: Dispatcher.ResponseData): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of answer.body) {
-    const bytes: Buffer = chunk;
-    chunks.push(bytes);
-    sizeBytes += bytes.length;
-    if (sizeBytes > keptBytes) break;
-  }
-  return Buffer.concat(chunks);
+/**
+ * Puts into the client's shape why an engine did not answer. In OpenAI's shape its bytes go on as they are; in another shape
+ * the words are kept.
+ * @throws CortexError engine_failed where the fault is not the client's, engine_lacks_endpoint
+ */
+export function shapeRefusal({ status, body, model, path, requestId, errorShape }: RefusedAnswer): EngineRefusal {
+  const json = parse(body);
+  const detail = (inOtherShape.safeParse(json).data ?? body.toString('utf8')).slice(0, shownChars);
+  if ((status === 404 || status === 405 || status === 501) && lacksPath.test(detail.trim()))
+    throw new CortexError('engine_lacks_endpoint', { model, path });
+  // The client's key was good: when the engine refuses ours, or sends us elsewhere, it is set up wrongly.
+  const isOurs = status < 400 || status === 401 || status === 403;
+  const isShaped = inOpenAiShape.safeParse(json).success;
+  if (!isOurs && isShaped && errorShape !== 'anthropic') return { status, body };
+  if (!isOurs && errorShape === 'anthropic' && z.object({ type: z.literal('error') }).safeParse(json).success)
+    return { status, body };
+  if (isOurs || status >= 500) throw new CortexError('engine_failed', { model, status, detail });
+  const error = new CortexError('invalid_request', { detail });
+  return { status, body: Buffer.from(JSON.stringify(errorAnswer(error, requestId, errorShape))) };
 }
 
 function parse(body: Buffer): unknown {

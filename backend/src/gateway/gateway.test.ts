@@ -396,9 +396,8 @@ describe('a client that leaves', () => {
     gateway.engine.script = () => undefined;
     await leave(chat, () => gateway.engine.seen.length === 1);
     await gateway.record();
-    const here = { url: gateway.engine.url, apiKey: '' };
-    const model = gateway.model('chatty', { endpoints: [here, { url: 'http://127.0.0.1:1', apiKey: '' }] });
-    expect(gateway.table.acquire(model)?.endpoint).toBe(here);
+    expect(gateway.balancer.outstanding('replica-1')).toBe(0);
+    expect(gateway.queues.running('chatty')).toBe(0);
   });
 });
 
@@ -534,7 +533,9 @@ describe("the UI's cookie", () => {
 
 describe('an engine', () => {
   it('that is not there is 502, and the cause is logged', async () => {
-    gateway.table.replaceModels([gateway.model('chatty', { endpoints: [{ url: 'http://127.0.0.1:1', apiKey: '' }] })]);
+    gateway.table.replaceModels([
+      gateway.model('chatty', { endpoints: [gateway.endpoint('chatty', { url: 'http://127.0.0.1:1' })] }),
+    ]);
     const response = await gateway.post(path, chat);
     expect(response.status).toBe(502);
     expect((await errorOf(response)).code).toBe('engine_unreachable');
@@ -610,7 +611,9 @@ describe('an engine', () => {
     for (const { engine } of [gateway, second]) {
       engine.script = (response) => void held.push(() => sendJson(response, answer));
     }
-    const endpoints = [gateway, second].map(({ engine }) => ({ url: engine.url, apiKey: engineKey }));
+    const endpoints = [gateway, second].map(({ engine }) =>
+      gateway.endpoint('chatty', { id: engine.url, url: engine.url }),
+    );
     gateway.table.replaceModels([gateway.model('chatty', { endpoints })]);
     const asked = [
       gateway.post(path, chat),

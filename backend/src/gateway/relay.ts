@@ -1,21 +1,36 @@
 import type { ServerResponse } from 'node:http';
-import type { Dispatcher } from 'undici';
-import { CortexError, toErrorBody } from '../../../contract/errors.ts';
+import { CortexError } from '../../../contract/errors.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
-import type { Endpoint } from '../routing/table.ts';
-import { readRefusal } from './engine-refusal.ts';
+import type { AnswerSink } from './engine-client/connection.ts';
+import type { EngineCall, EngineClient, EngineRequest } from './engine-client/engine-client.ts';
+import { type EngineRefusal, shapeRefusal } from './engine-refusal.ts';
+import { type ErrorShape, errorEvent } from './error-shape.ts';
 import { AnswerMeter, StreamMeter, type TokenCounts } from './usage-meter.ts';
 
-export interface Relay {
-  readonly dispatcher: Dispatcher;
-  readonly endpoint: Endpoint;
-  readonly path: string;
-  readonly body: Buffer;
+/** In milliseconds; 0 is no limit. */
+export interface RelayTimeouts {
+  /** Until the first byte of the answer. */
+  readonly firstByteMs: number;
+  /** Between two pieces of the answer. */
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+export interface RelayOptions {
+  readonly client: EngineClient;
+  readonly request: EngineRequest;
   readonly model: string;
+  readonly path: string;
   readonly requestId: string;
+  readonly errorShape: ErrorShape;
   /** Take out of the stream what the engine says of usage only because the gateway asked. */
   readonly hideUsage: boolean;
+  readonly timeouts: RelayTimeouts;
+  /** Another endpoint may be tried: an engine that says that it is not ready is then no answer. */
+  readonly othersLeft: boolean;
   readonly response: ServerResponse;
+  /** Called once, before the first byte goes to the client; headers may be set. */
+  readonly onAnswer: () => void;
 }
 
 export interface RelayEnd {
@@ -23,162 +38,269 @@ export interface RelayEnd {
   readonly outcome: UsageRecord['outcome'];
   readonly counts: TokenCounts;
   readonly firstByteAtMs: number | null;
+  readonly cause: string | null;
 }
 
-const nothing: TokenCounts = { promptTokens: 0, completionTokens: 0, estimated: false };
+/** `not-begun`: the engine cannot have worked on the request, so another one may get it. */
+export type RelayResult =
+  | { readonly kind: 'ended'; readonly end: RelayEnd }
+  | { readonly kind: 'not-begun'; readonly error: CortexError }
+  | { readonly kind: 'failed'; readonly error: CortexError };
+
+const nothing: TokenCounts = { promptTokens: 0, completionTokens: 0, cachedTokens: 0, estimated: false };
 /** How a request ends whose client left before anything was known of the answer. */
 export const leftEarly: RelayEnd = {
   status: 499,
   outcome: 'client_gone',
   counts: { ...nothing, estimated: true },
   firstByteAtMs: null,
+  cause: 'client_gone',
 };
 
 // Of the engine's headers only these say something about the body; all others speak of a connection that is not the client's.
 const passedHeaders = ['content-type', 'cache-control', 'retry-after'];
+const keptRefusalBytes = 64 * 1024;
 
 /**
  * Sends a request to an engine and its answer's bytes to the client as they come. Ends once, whoever goes first: the
  * client's leaving aborts the engine's work, and an engine that breaks off inside a stream gives the client an error event.
- * @throws CortexError engine_unreachable, engine_interrupted or engine_failed where nothing was sent to the client yet
+ * `failed` means that nothing was sent to the client yet.
  */
-export async function relay(options: Relay): Promise<RelayEnd> {
-  const { response } = options;
-  const gone = new AbortController();
-  // Not request 'close': that fires for every POST as soon as its body is read.
-  const onClose = () => {
-    if (!response.writableFinished) gone.abort();
-  };
-  response.once('close', onClose);
-  if (response.destroyed) gone.abort();
-  try {
-    const answer = await ask(options, gone.signal);
-    if (answer.statusCode < 200 || answer.statusCode > 299) return await relayRefusal(answer, options);
-    const contentType = String(answer.headers['content-type'] ?? '');
-    const isStream = contentType.startsWith('text/event-stream');
-    return await (isStream ? relayStream : relayDocument)(answer, options, gone.signal);
-  } catch (error) {
-    if (gone.signal.aborted) return leftEarly;
-    throw error;
-  } finally {
-    response.off('close', onClose);
-  }
+export function relay(options: RelayOptions): Promise<RelayResult> {
+  return new Promise((resolve) => new Exchange(options, resolve).begin());
 }
 
-async function ask({ dispatcher, endpoint, path, body, model }: Relay, signal: AbortSignal) {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${endpoint.apiKey}` };
-  return dispatcher
-    .request({ origin: endpoint.url, path, method: 'POST', headers, body, signal })
-    .catch((cause: unknown) => {
-      throw new CortexError('engine_unreachable', { model }, { cause });
+type Mode = 'waiting' | 'stream' | 'document' | 'refusal' | 'over';
+
+class Exchange implements AnswerSink {
+  readonly #options: RelayOptions;
+  readonly #settle: (result: RelayResult) => void;
+  #call: EngineCall | null = null;
+  #mode: Mode = 'waiting';
+  #status = 0;
+  #headers: ReadonlyMap<string, string> = new Map();
+  #meter: StreamMeter | AnswerMeter = noMeter;
+  #firstByteAtMs: number | null = null;
+  #documentBytes = 0;
+  #refusal: Buffer[] = [];
+  #idleTimer: NodeJS.Timeout | null = null;
+  #totalTimer: NodeJS.Timeout | null = null;
+  #drainAwaited = false;
+
+  constructor(options: RelayOptions, settle: (result: RelayResult) => void) {
+    this.#options = options;
+    this.#settle = settle;
+  }
+
+  begin(): void {
+    const { response, client, request, timeouts } = this.#options;
+    // Not request 'close': that fires for every POST as soon as its body is read.
+    if (response.destroyed) {
+      this.#finish(leftEarly);
+      return;
+    }
+    response.on('close', this.#onClose);
+    if (timeouts.totalMs > 0)
+      this.#totalTimer = setTimeout(() => this.#timedOut('in all', timeouts.totalMs), timeouts.totalMs);
+    this.#await('for its first byte', timeouts.firstByteMs);
+    this.#call = client.send(request, this);
+  }
+
+  onHead(status: number, headers: ReadonlyMap<string, string>): void {
+    const { response, hideUsage, timeouts, onAnswer } = this.#options;
+    this.#status = status;
+    this.#headers = headers;
+    this.#await('between two pieces of its answer', timeouts.idleMs);
+    if (status < 200 || status > 299) {
+      this.#mode = 'refusal';
+      return;
+    }
+    if (!(headers.get('content-type') ?? '').startsWith('text/event-stream')) {
+      this.#mode = 'document';
+      this.#meter = new AnswerMeter(headers.get('content-type') ?? '');
+      return;
+    }
+    this.#mode = 'stream';
+    this.#meter = new StreamMeter({ hideUsage });
+    onAnswer();
+    this.#passHeaders();
+    response.setHeader('x-accel-buffering', 'no');
+    response.writeHead(status);
+    // The client learns now that its request was taken, though the first token may be long in coming.
+    response.flushHeaders();
+  }
+
+  onData(bytes: Buffer): boolean {
+    this.#idleTimer?.refresh();
+    this.#firstByteAtMs ??= Date.now();
+    if (this.#mode === 'stream') return this.#write(this.#streamMeter.pass(bytes));
+    if (this.#mode === 'document') return this.#document(bytes);
+    if (this.#refusal.length * 1024 < keptRefusalBytes) this.#refusal.push(bytes.subarray(0, keptRefusalBytes));
+    return true;
+  }
+
+  onEnd(): void {
+    const { response, model, path } = this.#options;
+    if (this.#mode === 'stream') {
+      response.end(this.#streamMeter.rest());
+      this.#finish(this.#end(this.#status, this.#streamMeter.failed ? 'engine_error' : 'ok'));
+      return;
+    }
+    if (this.#mode === 'refusal') {
+      this.#refused();
+      return;
+    }
+    if (this.#documentBytes === 0) {
+      const detail = `its answer to ${path} is empty.`;
+      this.#fail(new CortexError('engine_failed', { model, status: this.#status, detail }));
+      return;
+    }
+    response.end();
+    this.#finish(this.#end(this.#status, 'ok'));
+  }
+
+  onFail(cause: Error, begun: boolean): void {
+    const { model } = this.#options;
+    if (this.#mode === 'waiting') {
+      const error = new CortexError('engine_unreachable', { model }, { cause });
+      this.#over();
+      this.#settle({ kind: begun ? 'failed' : 'not-begun', error });
+    } else this.#brokenOff(new CortexError('engine_interrupted', { model }, { cause }));
+  }
+
+  get #streamMeter(): StreamMeter {
+    if (this.#meter instanceof StreamMeter) return this.#meter;
+    throw new Error('this answer is no stream');
+  }
+
+  #document(bytes: Buffer): boolean {
+    const { response, onAnswer } = this.#options;
+    if (this.#meter instanceof AnswerMeter) this.#meter.see(bytes);
+    if (this.#documentBytes === 0) {
+      onAnswer();
+      this.#passHeaders();
+      const length = this.#headers.get('content-length');
+      if (length !== undefined) response.setHeader('content-length', length);
+      response.writeHead(this.#status);
+    }
+    this.#documentBytes += bytes.length;
+    return this.#write(bytes);
+  }
+
+  #write(bytes: Buffer): boolean {
+    const { response } = this.#options;
+    if (bytes.length === 0 || response.write(bytes)) return true;
+    if (!this.#drainAwaited) {
+      this.#drainAwaited = true;
+      response.once('drain', () => {
+        this.#drainAwaited = false;
+        this.#call?.resume();
+      });
+    }
+    return false;
+  }
+
+  #refused(): void {
+    const { response, model, path, requestId, errorShape, othersLeft, onAnswer } = this.#options;
+    const body = Buffer.concat(this.#refusal);
+    if (this.#status === 503 && othersLeft) {
+      this.#over();
+      const detail = 'it is not ready.';
+      this.#settle({ kind: 'not-begun', error: new CortexError('engine_failed', { model, status: 503, detail }) });
+      return;
+    }
+    let refusal: EngineRefusal;
+    try {
+      refusal = shapeRefusal({ status: this.#status, body, model, path, requestId, errorShape });
+    } catch (error) {
+      this.#fail(error instanceof CortexError ? error : new CortexError('internal_error', { requestId }));
+      return;
+    }
+    onAnswer();
+    const retryAfter = this.#headers.get('retry-after');
+    if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
+    response.writeHead(refusal.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+    response.end(refusal.body);
+    const outcome = refusal.status >= 500 ? 'engine_error' : 'client_error';
+    this.#finish({
+      status: refusal.status,
+      outcome,
+      counts: nothing,
+      firstByteAtMs: Date.now(),
+      cause: refusal.status >= 500 ? 'engine_failed' : 'engine_refused',
     });
-}
-
-async function relayRefusal(answer: Dispatcher.ResponseData, options: Relay): Promise<RelayEnd> {
-  const { response } = options;
-  const refusal = await readRefusal(answer, options.model, options.requestId);
-  const retryAfter = answer.headers['retry-after'];
-  if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
-  response.writeHead(refusal.status, { 'content-type': refusal.contentType, 'cache-control': 'no-store' });
-  response.end(refusal.body);
-  const outcome = refusal.status >= 500 ? 'engine_error' : 'client_error';
-  return { status: refusal.status, outcome, counts: nothing, firstByteAtMs: Date.now() };
-}
-
-async function relayStream(answer: Dispatcher.ResponseData, options: Relay, gone: AbortSignal): Promise<RelayEnd> {
-  const { response } = options;
-  const meter = new StreamMeter({ hideUsage: options.hideUsage });
-  let firstByteAtMs: number | null = null;
-  const end = (status: number, outcome: RelayEnd['outcome']): RelayEnd => ({
-    status,
-    outcome,
-    counts: meter.counts(),
-    firstByteAtMs,
-  });
-  passHeaders(answer, response);
-  response.setHeader('x-accel-buffering', 'no');
-  response.writeHead(answer.statusCode);
-  // The client learns now that its request was taken, though the first token may be long in coming.
-  response.flushHeaders();
-  try {
-    for await (const chunk of answer.body) {
-      firstByteAtMs ??= Date.now();
-      const passed = meter.pass(chunk);
-      if (passed.length > 0 && !response.write(passed)) await drained(response, gone);
-    }
-    response.end(meter.rest());
-    return end(answer.statusCode, meter.failed ? 'engine_error' : 'ok');
-  } catch {
-    // Many clients close as soon as they have read [DONE]: they missed nothing.
-    if (gone.aborted && meter.done) return end(answer.statusCode, meter.failed ? 'engine_error' : 'ok');
-    if (gone.aborted) return end(499, 'client_gone');
-    const body = toErrorBody(new CortexError('engine_interrupted', { model: options.model }), options.requestId);
-    // Half an event that went on before would swallow this one, but for the blank line.
-    const separator = options.hideUsage ? '' : '\n\n';
-    response.end(`${separator}data: ${JSON.stringify(body)}\n\n`);
-    return end(502, 'engine_error');
   }
-}
 
-async function relayDocument(answer: Dispatcher.ResponseData, options: Relay, gone: AbortSignal): Promise<RelayEnd> {
-  const { response } = options;
-  const meter = new AnswerMeter();
-  let firstByteAtMs: number | null = null;
-  const end = (status: number, outcome: RelayEnd['outcome']): RelayEnd => ({
-    status,
-    outcome,
-    counts: meter.counts(),
-    firstByteAtMs,
-  });
-  try {
-    for await (const chunk of answer.body) {
-      const bytes: Buffer = chunk;
-      if (firstByteAtMs === null) {
-        firstByteAtMs = Date.now();
-        passHeaders(answer, response);
-        response.writeHead(answer.statusCode);
-      }
-      meter.see(bytes);
-      if (!response.write(bytes)) await drained(response, gone);
+  readonly #onClose = (): void => {
+    const { response } = this.#options;
+    if (response.writableFinished || this.#mode === 'over') return;
+    this.#call?.abort();
+    // Many clients close as soon as they have read [DONE]: they missed nothing.
+    if (this.#mode === 'stream' && this.#streamMeter.done)
+      this.#finish(this.#end(this.#status, this.#streamMeter.failed ? 'engine_error' : 'ok'));
+    else if (this.#firstByteAtMs === null || this.#mode === 'refusal') this.#finish(leftEarly);
+    else this.#finish(this.#end(499, 'client_gone', 'client_gone'));
+  };
+
+  /** An answer that cannot be completed: a stream ends with an error event, a document with a cut connection. */
+  #brokenOff(error: CortexError): void {
+    const { response, requestId, errorShape, hideUsage } = this.#options;
+    if (this.#mode === 'stream') {
+      // Half an event that went on before would swallow this one, but for the blank line.
+      const separator = hideUsage ? '' : '\n\n';
+      response.end(`${separator}${errorEvent(error, requestId, errorShape)}`);
+      this.#finish(this.#end(error.status, 'engine_error', error.code));
+      return;
     }
-  } catch (cause) {
-    if (gone.aborted) return end(499, 'client_gone');
-    if (firstByteAtMs === null) throw new CortexError('engine_interrupted', { model: options.model }, { cause });
+    if (this.#documentBytes === 0) {
+      this.#fail(error);
+      return;
+    }
     // The status is gone already; a cut connection tells the client that this is not the whole answer.
     response.destroy();
-    return end(502, 'engine_error');
+    this.#finish(this.#end(error.status, 'engine_error', error.code));
   }
-  if (firstByteAtMs === null)
-    throw new CortexError('engine_failed', {
-      model: options.model,
-      status: answer.statusCode,
-      detail: 'its answer is empty.',
-    });
-  response.end();
-  return end(answer.statusCode, 'ok');
+
+  /** Lets so much time pass before the engine counts as hung. */
+  #await(what: string, limitMs: number): void {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    this.#idleTimer = limitMs > 0 ? setTimeout(() => this.#timedOut(what, limitMs), limitMs) : null;
+  }
+
+  #timedOut(what: string, limitMs: number): void {
+    this.#call?.abort();
+    const error = new CortexError('engine_timeout', { model: this.#options.model, what, seconds: limitMs / 1000 });
+    if (this.#mode === 'waiting') this.#fail(error);
+    else this.#brokenOff(error);
+  }
+
+  #passHeaders(): void {
+    for (const name of passedHeaders) {
+      const value = this.#headers.get(name);
+      if (value !== undefined) this.#options.response.setHeader(name, value);
+    }
+  }
+
+  #end(status: number, outcome: RelayEnd['outcome'], cause: string | null = null): RelayEnd {
+    return { status, outcome, counts: this.#meter.counts(), firstByteAtMs: this.#firstByteAtMs, cause };
+  }
+
+  #fail(error: CortexError): void {
+    this.#over();
+    this.#settle({ kind: 'failed', error });
+  }
+
+  #finish(end: RelayEnd): void {
+    this.#over();
+    this.#settle({ kind: 'ended', end });
+  }
+
+  #over(): void {
+    this.#mode = 'over';
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    if (this.#totalTimer !== null) clearTimeout(this.#totalTimer);
+    this.#options.response.off('close', this.#onClose);
+  }
 }
 
-function passHeaders(answer: Dispatcher.ResponseData, response: ServerResponse): void {
-  for (const name of passedHeaders) {
-    const value = answer.headers[name];
-    if (value !== undefined) response.setHeader(name, value);
-  }
-}
-
-/** Waits until the client has taken what was written. @throws when it leaves instead */
-function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const taken = () => {
-      gone.removeEventListener('abort', left);
-      resolve();
-    };
-    const left = () => {
-      response.off('drain', taken);
-      reject(new Error('the client has gone'));
-    };
-    // It may have left while the engine's bytes were on their way here: then no event comes any more.
-    if (gone.aborted) return left();
-    response.once('drain', taken);
-    gone.addEventListener('abort', left, { once: true });
-  });
-}
+const noMeter = new AnswerMeter('');

@@ -47,7 +47,7 @@ describe('a stream, cut anywhere', () => {
         ].join('');
         const { passed, meter } = passAll(cut(Buffer.from(sent), cuts), true);
         expect(passed.toString()).toBe(expected);
-        expect(meter.counts()).toEqual({ promptTokens: 5, completionTokens: 6, estimated: false });
+        expect(meter.counts()).toEqual({ promptTokens: 5, completionTokens: 6, cachedTokens: 0, estimated: false });
         expect(meter.done).toBe(true);
         expect(meter.failed).toBe(false);
       }),
@@ -98,13 +98,13 @@ describe('a stream, cut anywhere', () => {
   it('without usage is counted by the events that brought text', () => {
     const events = ['{"choices":[{"delta":{"role":"assistant","content":""}}]}', chunkOf('a'), chunkOf('b'), '[DONE]'];
     const { meter } = passAll([Buffer.from(events.map((data) => `data: ${data}\n\n`).join(''))], true);
-    expect(meter.counts()).toEqual({ promptTokens: 0, completionTokens: 2, estimated: true });
+    expect(meter.counts()).toEqual({ promptTokens: 0, completionTokens: 2, cachedTokens: 0, estimated: true });
   });
 });
 
 describe('a document', () => {
   const count = (chunks: readonly Buffer[]) => {
-    const meter = new AnswerMeter();
+    const meter = new AnswerMeter('application/json');
     for (const chunk of chunks) meter.see(chunk);
     return meter.counts();
   };
@@ -121,7 +121,7 @@ describe('a document', () => {
         bytes,
         Array.from({ length: 100 }, (_, index) => index * 65_537),
       );
-      expect(count(chunks)).toEqual({ promptTokens: 5, completionTokens: 6, estimated: false });
+      expect(count(chunks)).toEqual({ promptTokens: 5, completionTokens: 6, cachedTokens: 4, estimated: false });
     }
   });
 
@@ -134,6 +134,11 @@ describe('a document', () => {
     '{"usage":{"prompt_tokens":-1}}',
     '{"usage":{"prompt_tokens":"9"}}',
   ])('that does not tell it is estimated: %s', (text) => {
-    expect(count([Buffer.from(text)])).toEqual({ promptTokens: 0, completionTokens: 0, estimated: true });
+    expect(count([Buffer.from(text)])).toEqual({
+      promptTokens: 0,
+      completionTokens: 0,
+      cachedTokens: 0,
+      estimated: true,
+    });
   });
 });

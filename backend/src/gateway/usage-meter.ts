@@ -3,14 +3,43 @@ import { z } from 'zod';
 export interface TokenCounts {
   readonly promptTokens: number;
   readonly completionTokens: number;
+  /** Of the prompt, what the engine had in its cache. */
+  readonly cachedTokens: number;
   /** True where the engine did not tell. */
   readonly estimated: boolean;
 }
 
 const tokens = z.number().int().nonnegative();
-const usage = z.object({ prompt_tokens: tokens, completion_tokens: tokens.default(0) });
-type Usage = z.infer<typeof usage>;
-const answerWithUsage = z.object({ usage });
+const cached = z.object({ cached_tokens: tokens.nullish() }).nullish();
+/** OpenAI's names, and those of its Responses API and of Anthropic's messages. */
+const usage = z
+  .object({
+    prompt_tokens: tokens.optional(),
+    completion_tokens: tokens.optional(),
+    prompt_tokens_details: cached,
+    input_tokens: tokens.optional(),
+    output_tokens: tokens.optional(),
+    input_tokens_details: cached,
+    cache_read_input_tokens: tokens.nullish(),
+  })
+  .transform((told) => ({
+    prompt: told.prompt_tokens ?? told.input_tokens,
+    completion: told.completion_tokens ?? told.output_tokens,
+    cached:
+      told.prompt_tokens_details?.cached_tokens ??
+      told.input_tokens_details?.cached_tokens ??
+      told.cache_read_input_tokens ??
+      undefined,
+  }));
+type Usage = z.output<typeof usage>;
+/** It stands at the top, or inside what Anthropic's message_start and OpenAI's response.completed carry. */
+const answerWithUsage = z
+  .object({
+    usage: usage.nullish(),
+    message: z.object({ usage: usage.nullish() }).optional().catch(undefined),
+    response: z.object({ usage: usage.nullish() }).optional().catch(undefined),
+  })
+  .transform((answer) => answer.usage ?? answer.message?.usage ?? answer.response?.usage ?? undefined);
 const usageOnlyChunk = z.object({ choices: z.array(z.unknown()).length(0), usage: z.looseObject({}) });
 
 /** A whole answer is kept and parsed up to this size; of a larger one only both ends are kept and searched. */
@@ -22,8 +51,14 @@ export class AnswerMeter {
   #chunks: Buffer[] = [];
   #sizeBytes = 0;
   #head: Buffer | null = null;
+  readonly #isJson: boolean;
+
+  constructor(contentType: string) {
+    this.#isJson = contentType === '' || contentType.includes('json');
+  }
 
   see(chunk: Buffer): void {
+    if (!this.#isJson) return;
     this.#chunks.push(chunk);
     this.#sizeBytes += chunk.length;
     if (this.#sizeBytes <= parseLimitBytes) return;
@@ -36,7 +71,7 @@ export class AnswerMeter {
 
   counts(): TokenCounts {
     const rest = Buffer.concat(this.#chunks);
-    if (this.#head === null) return toCounts(parse(rest.toString('utf8'), answerWithUsage)?.usage, 0);
+    if (this.#head === null) return toCounts(parse(rest.toString('utf8'), answerWithUsage), 0);
     // vLLM tells its usage last, llama.cpp's embeddings tell it first.
     const found = usageIn(rest.toString('latin1')) ?? usageIn(this.#head.toString('latin1'));
     return toCounts(found, 0);
@@ -51,17 +86,20 @@ function usageIn(text: string): Usage | undefined {
   if (start === undefined) return undefined;
   const around = text.slice(start, start + longestUsageChars);
   const numberOf = (name: string) => new RegExp(`"${name}"\\s*:\\s*(\\d+)`).exec(around)?.[1];
-  return usage.safeParse({
-    prompt_tokens: Number(numberOf('prompt_tokens')),
-    completion_tokens: Number(numberOf('completion_tokens') ?? 0),
-  }).data;
+  const prompt = numberOf('prompt_tokens') ?? numberOf('input_tokens');
+  if (prompt === undefined) return undefined;
+  const completion = numberOf('completion_tokens') ?? numberOf('output_tokens') ?? 0;
+  return { prompt: Number(prompt), completion: Number(completion), cached: Number(numberOf('cached_tokens') ?? 0) };
 }
 
 const longestEventBytes = 8 * 1024 * 1024;
 const lf = 0x0a;
 const cr = 0x0d;
 /** What counts as a token where the engine told nothing: an event that brings text of whichever kind. */
-const bringsText = /"(?:content|text|reasoning_content|reasoning|arguments)"\s*:\s*"[^"]/;
+const bringsText = /"(?:content|text|reasoning_content|reasoning|arguments|delta|thinking|partial_json)"\s*:\s*"[^"]/;
+/** The last event of each dialect. */
+const lastEvent = /^data: ?\[DONE\]|^event: ?(?:message_stop|response\.(?:completed|failed|incomplete))\s/m;
+const errorStart = /^(?:event: ?error\s|data: ?\{"error")/m;
 /** vLLM says this in every chunk, but only because the gateway asked for usage. */
 const nullUsageAtEnd = /\s*,\s*"usage"\s*:\s*null(?=\s*\}\s*$)/;
 
@@ -122,24 +160,36 @@ export class StreamMeter {
   }
 
   counts(): TokenCounts {
-    return toCounts(this.#usage, this.#deltas);
+    const told = toCounts(this.#usage, this.#deltas);
+    // What Anthropic's first event tells is not the end of the count.
+    if (this.done || told.estimated || told.completionTokens >= this.#deltas) return told;
+    return { ...told, completionTokens: this.#deltas, estimated: true };
   }
 
   /** Takes note of an event and gives what the client gets of it. */
   #see(event: Buffer): Buffer {
+    // Only ASCII is looked for, and most events have nothing more to tell: decoding each would cost more than relaying it.
+    const seen = event.toString('latin1');
+    if (bringsText.test(seen)) this.#deltas += 1;
+    else if (lastEvent.test(seen)) this.done = true;
+    if (errorStart.test(seen)) this.failed = true;
+    if (!seen.includes('"usage"')) return event;
     const text = event.toString('utf8');
     const data = text
       .split(/\r?\n/)
       .filter((line) => line.startsWith('data:'))
       .map((line) => line.slice(5).trimStart())
       .join('\n');
-    if (data === '[DONE]') this.done = true;
-    if (data.startsWith('{"error"')) this.failed = true;
-    if (bringsText.test(data)) this.#deltas += 1;
-    if (!data.includes('"usage"')) return event;
     if (nullUsageAtEnd.test(data)) return this.#hideUsage ? withoutNullUsage(event, text) : event;
     const json = parse(data, z.unknown());
-    this.#usage = answerWithUsage.safeParse(json).data?.usage ?? this.#usage;
+    const told = answerWithUsage.safeParse(json).data;
+    // Anthropic tells the prompt at the start and the completion at the end.
+    if (told !== undefined)
+      this.#usage = {
+        prompt: told.prompt ?? this.#usage?.prompt,
+        completion: told.completion ?? this.#usage?.completion,
+        cached: told.cached ?? this.#usage?.cached,
+      };
     return this.#hideUsage && usageOnlyChunk.safeParse(json).success ? Buffer.alloc(0) : event;
   }
 }
@@ -159,8 +209,14 @@ function join(parts: readonly Buffer[]): Buffer {
 }
 
 function toCounts(found: Usage | undefined, deltas: number): TokenCounts {
-  if (found === undefined) return { promptTokens: 0, completionTokens: deltas, estimated: true };
-  return { promptTokens: found.prompt_tokens, completionTokens: found.completion_tokens, estimated: false };
+  if (found?.prompt === undefined && found?.completion === undefined)
+    return { promptTokens: 0, completionTokens: deltas, cachedTokens: 0, estimated: true };
+  return {
+    promptTokens: found.prompt ?? 0,
+    completionTokens: found.completion ?? 0,
+    cachedTokens: found.cached ?? 0,
+    estimated: false,
+  };
 }
 
 function parse<T extends z.ZodType>(text: string, schema: T): z.output<T> | undefined {

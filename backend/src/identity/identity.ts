@@ -200,6 +200,7 @@ export class Identity {
         organizationId: key.organizationId,
         scopes: key.scopes,
         models: key.models,
+        networks: key.networks,
         expiresAtMs: key.expiresAtMs,
       })),
     );

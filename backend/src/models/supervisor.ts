@@ -200,7 +200,17 @@ export class Supervisor {
       this.#memory.set(record.id, decision.memory);
       if (decision.step.do !== 'nothing') void this.#take(record, decision);
     }
-    const endpoint = decision.state === 'ready' && url !== null ? { url, apiKey: this.engineKey(record.id) } : null;
+    const endpoint: Endpoint | null =
+      decision.state === 'ready' && url !== null
+        ? {
+            id: containerName(record.id),
+            url,
+            apiKey: this.engineKey(record.id),
+            model: record.served_name,
+            ca: null,
+            external: false,
+          }
+        : null;
     return show(decision.state, decision.reason, decision.hint, endpoint);
   }
 

@@ -1,6 +1,7 @@
 import type { Scope } from '../../../contract/keys.ts';
 import type { ModelState, Task } from '../../../contract/models.ts';
 import type { Right } from '../../../contract/rights.ts';
+import type { Alias, LimitSubject, ServingSettings, SubjectLimit } from '../../../contract/routing.ts';
 
 export interface KeyEntry {
   /** SHA-256 of the key, hex. */
@@ -12,6 +13,8 @@ export interface KeyEntry {
   readonly scopes: readonly Scope[];
   /** Served names; null is every model. */
   readonly models: readonly string[] | null;
+  /** Addresses and CIDR blocks that it may be used from; null is everywhere. */
+  readonly networks: readonly string[] | null;
   readonly expiresAtMs: number | null;
 }
 
@@ -25,10 +28,20 @@ export interface SessionEntry {
   readonly rights: readonly Right[];
 }
 
-/** Where an engine answers. `apiKey` is the engine's own. */
+/** Where an engine answers. */
 export interface Endpoint {
+  /** What usage and metrics call it: a container's name or an external endpoint's. */
+  readonly id: string;
+  /** What stands before /v1. */
   readonly url: string;
-  readonly apiKey: string;
+  /** The engine's own key; null where it wants none. */
+  readonly apiKey: string | null;
+  /** What the engine itself calls the model. */
+  readonly model: string;
+  /** PEM text of the authority of an https endpoint; null is the machine's own list. */
+  readonly ca: string | null;
+  /** Nobody else looks after its health: the gateway asks it. */
+  readonly external: boolean;
 }
 
 export interface RoutedModel {
@@ -40,26 +53,72 @@ export interface RoutedModel {
   readonly endpoints: readonly Endpoint[];
 }
 
+/** An external endpoint and the served name that it answers for. */
+export interface ExternalEndpoint extends Endpoint {
+  readonly servedName: string;
+  readonly task: Task;
+  readonly createdAtMs: number;
+}
+
+/** Everything in the table; each part is replaced as a whole, and can be sent to another process. */
+export interface TableParts {
+  readonly keys: readonly KeyEntry[];
+  readonly sessions: readonly SessionEntry[];
+  readonly models: readonly RoutedModel[];
+  readonly externals: readonly ExternalEndpoint[];
+  readonly aliases: readonly Alias[];
+  readonly limits: readonly SubjectLimit[];
+  readonly serving: Readonly<Record<string, ServingSettings>>;
+}
+
+const nothing: TableParts = {
+  keys: [],
+  sessions: [],
+  models: [],
+  externals: [],
+  aliases: [],
+  limits: [],
+  serving: {},
+};
+
 /**
- * The snapshot that the request path reads: keys, sessions and models, whole in memory. identity/ and models/ replace
- * their part at each change; a request never waits for the database.
+ * The snapshot that the request path reads: keys, sessions, models and rules, whole in memory. identity/, models/ and
+ * routing/ replace their part at each change; a request never waits for the database.
  */
 export class RoutingTable {
+  #parts: TableParts = nothing;
   #keys: ReadonlyMap<string, KeyEntry> = new Map();
   #sessions: ReadonlyMap<string, SessionEntry> = new Map();
   #models: ReadonlyMap<string, RoutedModel> = new Map();
-  readonly #outstanding = new Map<string, number>();
+  #aliases: ReadonlyMap<string, Alias> = new Map();
+  #limits: ReadonlyMap<string, SubjectLimit> = new Map();
+  /** Called with what was replaced: the workers' tables follow. */
+  onReplace: ((parts: Partial<TableParts>) => void) | null = null;
 
-  replaceKeys(entries: readonly KeyEntry[]): void {
-    this.#keys = new Map(entries.map((entry) => [entry.hash, entry]));
+  get parts(): TableParts {
+    return this.#parts;
   }
 
-  replaceSessions(entries: readonly SessionEntry[]): void {
-    this.#sessions = new Map(entries.map((entry) => [entry.hash, entry]));
+  replace(parts: Partial<TableParts>): void {
+    this.#parts = { ...this.#parts, ...parts };
+    if (parts.keys) this.#keys = new Map(parts.keys.map((entry) => [entry.hash, entry]));
+    if (parts.sessions) this.#sessions = new Map(parts.sessions.map((entry) => [entry.hash, entry]));
+    if (parts.models || parts.externals) this.#models = mergeModels(this.#parts);
+    if (parts.aliases) this.#aliases = new Map(parts.aliases.map((entry) => [entry.name, entry]));
+    if (parts.limits) this.#limits = new Map(parts.limits.map((entry) => [`${entry.subject} ${entry.id}`, entry]));
+    this.onReplace?.(parts);
+  }
+
+  replaceKeys(keys: readonly KeyEntry[]): void {
+    this.replace({ keys });
+  }
+
+  replaceSessions(sessions: readonly SessionEntry[]): void {
+    this.replace({ sessions });
   }
 
   replaceModels(models: readonly RoutedModel[]): void {
-    this.#models = new Map(models.map((model) => [model.servedName, model]));
+    this.replace({ models });
   }
 
   key(hash: string): KeyEntry | undefined {
@@ -78,18 +137,33 @@ export class RoutingTable {
     return this.#models.values();
   }
 
-  /** The model's endpoint with the fewest requests under way. Call `release` once when the request has ended. */
-  acquire(model: RoutedModel): { endpoint: Endpoint; release: () => void } | undefined {
-    const load = (endpoint: Endpoint) => this.#outstanding.get(endpoint.url) ?? 0;
-    const [first, ...others] = model.endpoints;
-    if (first === undefined) return undefined;
-    const endpoint = others.reduce((least, other) => (load(other) < load(least) ? other : least), first);
-    this.#outstanding.set(endpoint.url, load(endpoint) + 1);
-    const release = () => {
-      const left = load(endpoint) - 1;
-      if (left > 0) this.#outstanding.set(endpoint.url, left);
-      else this.#outstanding.delete(endpoint.url);
-    };
-    return { endpoint, release };
+  alias(name: string): Alias | undefined {
+    return this.#aliases.get(name);
   }
+
+  aliases(): IterableIterator<Alias> {
+    return this.#aliases.values();
+  }
+
+  limit(subject: LimitSubject, id: string): SubjectLimit | undefined {
+    return this.#limits.get(`${subject} ${id}`);
+  }
+
+  serving(servedName: string): ServingSettings | undefined {
+    return this.#parts.serving[servedName];
+  }
+}
+
+/** External endpoints are replicas of the model with their name; one that nobody runs here is made of them alone. */
+function mergeModels({ models, externals }: TableParts): Map<string, RoutedModel> {
+  const merged = new Map(models.map((model) => [model.servedName, model]));
+  for (const { servedName, task, createdAtMs, ...endpoint } of externals) {
+    const known = merged.get(servedName);
+    merged.set(servedName, {
+      ...(known ?? { modelId: endpoint.id, servedName, task, createdAtMs }),
+      state: 'ready',
+      endpoints: [...(known?.endpoints ?? []), endpoint],
+    });
+  }
+  return merged;
 }

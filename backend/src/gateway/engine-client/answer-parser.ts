@@ -1,0 +1,180 @@
+/** What a parser tells of an answer, in order: one head, bytes, one end. */
+export interface AnswerEvents {
+  onHead(status: number, headers: ReadonlyMap<string, string>): void;
+  onData(bytes: Buffer): void;
+  /** @param reusable the connection may carry the next request */
+  onEnd(reusable: boolean): void;
+}
+
+const headLimitBytes = 64 * 1024;
+const lineLimitBytes = 1024;
+const lf = 0x0a;
+const headEnd = Buffer.from('\r\n\r\n');
+
+type Phase = 'head' | 'sized' | 'until-close' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailer' | 'done';
+
+/**
+ * Reads one HTTP/1.1 answer after the other from a connection (RFC 9112). Strict where a lax reader could lose the place at
+ * which an answer ends: then it throws, and the connection is of no more use. Bytes go on as views, without a copy.
+ */
+export class AnswerParser {
+  readonly #events: AnswerEvents;
+  #phase: Phase = 'head';
+  #held: Buffer | null = null;
+  #left = 0;
+  #reusable = true;
+
+  constructor(events: AnswerEvents) {
+    this.#events = events;
+  }
+
+  /** True between two answers. */
+  get isIdle(): boolean {
+    return this.#phase === 'done';
+  }
+
+  /** Expects the next answer. */
+  reset(): void {
+    this.#phase = 'head';
+    this.#held = null;
+    this.#reusable = true;
+  }
+
+  /** @throws Error what is not HTTP/1.1, or comes when nothing was asked */
+  take(bytes: Buffer): void {
+    let rest: Buffer | null = this.#held === null ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held = null;
+    while (rest !== null && rest.length > 0) rest = this.#step(rest);
+  }
+
+  /** The peer has closed. @throws Error where the answer had not ended */
+  close(): void {
+    if (this.#phase === 'until-close') {
+      this.#end();
+      return;
+    }
+    if (this.#phase !== 'done') throw new Error('the connection was closed before the end of the answer');
+  }
+
+  /** Gives what is left to read, or null where more has to come first. */
+  #step(bytes: Buffer): Buffer | null {
+    switch (this.#phase) {
+      case 'head':
+        return this.#head(bytes);
+      case 'sized':
+      case 'chunk':
+        return this.#counted(bytes);
+      case 'until-close':
+        this.#events.onData(bytes);
+        return null;
+      case 'done':
+        throw new Error('bytes came that nobody had asked for');
+      case 'chunk-size':
+      case 'chunk-end':
+      case 'trailer':
+        return this.#line(bytes);
+    }
+  }
+
+  #head(bytes: Buffer): Buffer | null {
+    const end = bytes.indexOf(headEnd);
+    if (end === -1 || end > headLimitBytes) {
+      if (bytes.length > headLimitBytes) throw new Error('the head of the answer is too large');
+      this.#held = bytes;
+      return null;
+    }
+    const { status, version, headers } = parseHead(bytes.toString('latin1', 0, end));
+    const rest = bytes.subarray(end + headEnd.length);
+    if (status === 101) throw new Error('the engine wants another protocol');
+    if (status < 200) return rest;
+    const connection = headers.get('connection')?.toLowerCase() ?? '';
+    this.#reusable = version === 1 ? !connection.includes('close') : connection.includes('keep-alive');
+    this.#phase = this.#framing(status, headers);
+    this.#events.onHead(status, headers);
+    if (this.#phase === 'sized' && this.#left === 0) this.#end();
+    return rest;
+  }
+
+  #framing(status: number, headers: ReadonlyMap<string, string>): Phase {
+    const coding = headers.get('transfer-encoding');
+    const length = headers.get('content-length');
+    this.#left = 0;
+    if (status === 204 || status === 304) return 'sized';
+    if (coding !== undefined) {
+      // Two ways to tell the end are two chances to disagree about it (RFC 9112, 6.3).
+      if (length !== undefined || coding.toLowerCase() !== 'chunked')
+        throw new Error('the end of the answer is not told in one clear way');
+      return 'chunk-size';
+    }
+    if (length === undefined) {
+      this.#reusable = false;
+      return 'until-close';
+    }
+    if (!/^\d{1,15}$/.test(length)) throw new Error('the content-length is not a number');
+    this.#left = Number(length);
+    return 'sized';
+  }
+
+  #counted(bytes: Buffer): Buffer | null {
+    const take = Math.min(this.#left, bytes.length);
+    this.#left -= take;
+    this.#events.onData(take === bytes.length ? bytes : bytes.subarray(0, take));
+    if (this.#left > 0) return null;
+    const rest = bytes.subarray(take);
+    if (this.#phase === 'chunk') this.#phase = 'chunk-end';
+    else this.#end();
+    return rest;
+  }
+
+  /** A chunk's size, the line end behind a chunk, or a trailer. */
+  #line(bytes: Buffer): Buffer | null {
+    const end = bytes.indexOf(lf);
+    if (end === -1) {
+      if (bytes.length > lineLimitBytes) throw new Error('a line of the chunked answer is too long');
+      this.#held = bytes;
+      return null;
+    }
+    if (end === 0 || bytes[end - 1] !== 0x0d) throw new Error('a line of the chunked answer does not end with CRLF');
+    const rest = bytes.subarray(end + 1);
+    if (this.#phase === 'chunk-size') this.#chunkSize(bytes.toString('latin1', 0, end - 1));
+    else if (this.#phase === 'chunk-end') {
+      if (end !== 1) throw new Error('a chunk is longer than was told');
+      this.#phase = 'chunk-size';
+    } else if (end === 1) this.#end();
+    return rest;
+  }
+
+  #chunkSize(line: string): void {
+    const digits = /^([0-9a-fA-F]{1,12})(?:[ \t]*;.*)?$/.exec(line)?.[1];
+    if (digits === undefined) throw new Error('the size of a chunk is not a number');
+    this.#left = Number.parseInt(digits, 16);
+    this.#phase = this.#left === 0 ? 'trailer' : 'chunk';
+  }
+
+  #end(): void {
+    this.#phase = 'done';
+    this.#events.onEnd(this.#reusable);
+  }
+}
+
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** @throws Error */
+function parseHead(text: string): { status: number; version: number; headers: Map<string, string> } {
+  const lines = text.split('\r\n');
+  const [, version, status] = /^HTTP\/1\.([01]) (\d{3})(?: |$)/.exec(lines[0] ?? '') ?? [];
+  if (version === undefined || status === undefined) throw new Error('the answer is not HTTP/1.1');
+  const headers = new Map<string, string>();
+  for (let at = 1; at < lines.length; at += 1) {
+    const line = lines[at] ?? '';
+    const colon = line.indexOf(':');
+    const name = line.slice(0, colon).toLowerCase();
+    if (colon <= 0 || !token.test(name)) throw new Error('a header of the answer is not valid');
+    const value = line.slice(colon + 1).trim();
+    const known = headers.get(name);
+    if (known !== undefined && name === 'content-length' && known !== value)
+      throw new Error('the answer tells two lengths');
+    headers.set(name, known === undefined || name === 'content-length' ? value : `${known}, ${value}`);
+  }
+  return { status: Number(status), version: Number(version), headers };
+}

@@ -1,0 +1,154 @@
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { AnswerParser } from './answer-parser.ts';
+
+/** Where an engine listens. */
+export interface Origin {
+  readonly host: string;
+  readonly port: number;
+  /** Null: plain text. `ca` is a PEM text that replaces the machine's own authorities. */
+  readonly tls: { readonly ca: string | null } | null;
+}
+
+/** Who hears of an answer. After `onEnd` or `onFail` nothing more comes. */
+export interface AnswerSink {
+  onHead(status: number, headers: ReadonlyMap<string, string>): void;
+  /** Gives false where no more is wanted until `resume`. */
+  onData(bytes: Buffer): boolean;
+  onEnd(): void;
+  /** @param begun the engine may have read the request: it must not be sent again */
+  onFail(error: Error, begun: boolean): void;
+}
+
+export interface ConnectionOwner {
+  /** Free for the next request. */
+  onIdle(connection: Connection): void;
+  onClosed(connection: Connection): void;
+}
+
+const connectTimeoutMs = 5_000;
+
+/** One connection to an engine; carries one request at a time. */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #parser: AnswerParser;
+  #sink: AnswerSink | null = null;
+  #connected = false;
+  #closed = false;
+  #idleTimer: NodeJS.Timeout | null = null;
+  idleLimitMs: number;
+
+  constructor(origin: Origin, owner: ConnectionOwner, idleLimitMs: number) {
+    this.#owner = owner;
+    this.idleLimitMs = idleLimitMs;
+    this.#parser = new AnswerParser({
+      onHead: (status, headers) => {
+        this.#heed(headers.get('keep-alive'));
+        this.#sink?.onHead(status, headers);
+      },
+      onData: (bytes) => {
+        if (this.#sink?.onData(bytes) === false) this.#socket.pause();
+      },
+      onEnd: (reusable) => this.#ended(reusable),
+    });
+    this.#socket = open(origin);
+    this.#socket.setNoDelay(true);
+    const timer = setTimeout(() => this.#fail(new Error('no connection in time')), connectTimeoutMs);
+    this.#socket.once(origin.tls === null ? 'connect' : 'secureConnect', () => {
+      clearTimeout(timer);
+      this.#connected = true;
+    });
+    this.#socket.on('data', (bytes: Buffer) => this.#take(bytes));
+    this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.on('end', () => this.#peerClosed());
+    this.#socket.on('close', () => {
+      clearTimeout(timer);
+      this.#fail(new Error('the connection was closed'));
+    });
+  }
+
+  /** Sends a request; `head` ends with the blank line. */
+  send(head: string, body: Buffer, sink: AnswerSink): void {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    this.#idleTimer = null;
+    this.#sink = sink;
+    this.#parser.reset();
+    this.#socket.ref();
+    this.#socket.cork();
+    this.#socket.write(head, 'latin1');
+    if (body.length > 0) this.#socket.write(body);
+    this.#socket.uncork();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Closes at once: for the engine this is the sign that its answer is not wanted any more. */
+  destroy(): void {
+    this.#sink = null;
+    this.#shut();
+  }
+
+  #take(bytes: Buffer): void {
+    try {
+      this.#parser.take(bytes);
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #peerClosed(): void {
+    try {
+      this.#parser.close();
+      this.#shut();
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #ended(reusable: boolean): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    if (reusable && !this.#closed && !this.#socket.readableEnded) {
+      this.#socket.resume();
+      this.#socket.unref();
+      // The engine closes idle connections as well; to be first is to never send into a closed one.
+      this.#idleTimer = setTimeout(() => this.destroy(), this.idleLimitMs).unref();
+      this.#owner.onIdle(this);
+    } else this.#shut();
+    sink?.onEnd();
+  }
+
+  #heed(keepAlive: string | undefined): void {
+    const seconds = /timeout=(\d{1,6})/.exec(keepAlive ?? '')?.[1];
+    if (seconds !== undefined) this.idleLimitMs = Math.max(0, Math.min(this.idleLimitMs, Number(seconds) * 1000 - 500));
+  }
+
+  #fail(error: Error): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    this.#shut();
+    sink?.onFail(error, this.#connected);
+  }
+
+  #shut(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    this.#socket.destroy();
+    this.#owner.onClosed(this);
+  }
+}
+
+function open({ host, port, tls }: Origin): Socket {
+  if (tls === null) return connectPlain({ host, port });
+  return connectTls({
+    host,
+    port,
+    ALPNProtocols: ['http/1.1'],
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(tls.ca === null ? {} : { ca: tls.ca }),
+  });
+}

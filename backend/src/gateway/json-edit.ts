@@ -1,0 +1,45 @@
+import { findValue } from './json-value.ts';
+
+/**
+ * Sets a member of the outermost object and changes no other byte of the client.
+ * @param isThere whether the object has the member, as far as the caller knows: then its place is looked for
+ */
+export function setMember(json: Buffer, name: string, value: unknown, isThere: boolean): Buffer {
+  const text = JSON.stringify(value);
+  const place = isThere ? findValue(json, name) : null;
+  if (place !== null)
+    return Buffer.concat([json.subarray(0, place.start), Buffer.from(text), json.subarray(place.end)]);
+  const start = json.indexOf('{') + 1;
+  const isEmpty = json.subarray(start).toString('latin1', 0, 64).trimStart().startsWith('}');
+  const member = Buffer.from(`${JSON.stringify(name)}:${text}${isEmpty ? '' : ','}`);
+  return Buffer.concat([json.subarray(0, start), member, json.subarray(start)]);
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+
+/** How deep the brackets of a JSON text are nested; stops counting behind `limit`. */
+export function nestingOf(json: Buffer, limit: number): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let at = 0; at < json.length; at += 1) {
+    const byte = json[at];
+    if (byte === quote) {
+      // Strings are most of a body: the native search skips them.
+      do at = json.indexOf(quote, at + 1);
+      while (at !== -1 && isEscaped(json, at));
+      if (at === -1) return deepest;
+    } else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1;
+      if (depth > deepest) deepest = depth;
+      if (deepest > limit) return deepest;
+    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+  }
+  return deepest;
+}
+
+function isEscaped(json: Buffer, at: number): boolean {
+  let slashes = 0;
+  while (json[at - 1 - slashes] === backslash) slashes += 1;
+  return slashes % 2 === 1;
+}

@@ -1,0 +1,172 @@
+import type { SubjectLimit } from '../../../contract/routing.ts';
+
+/** What a request asks of the limits of all that it belongs to: its key, user, organisation and model. */
+export interface LimitRequest {
+  readonly requestId: string;
+  readonly limits: readonly SubjectLimit[];
+  /** Tokens set aside until the true count is known. */
+  readonly tokens: number;
+  readonly nowMs: number;
+}
+
+/** One allowance as the x-ratelimit headers tell it. */
+export interface Allowance {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetMs: number;
+}
+
+export type LimitName = Exclude<keyof SubjectLimit, 'subject' | 'id'>;
+
+export type LimitAnswer =
+  | { readonly allowed: true; readonly requests: Allowance | null; readonly tokens: Allowance | null }
+  | {
+      readonly allowed: false;
+      readonly subject: SubjectLimit['subject'];
+      readonly name: LimitName;
+      readonly limit: number;
+      readonly retryAfterMs: number;
+    };
+
+/** Counts what subjects use. In this process, in the one that workers share, or in Redis. */
+export interface LimitStore {
+  /** Takes from every limit or from none. @throws CortexError limits_unavailable */
+  take(request: LimitRequest): LimitAnswer | Promise<LimitAnswer>;
+  /** The request has ended and has used so many tokens. */
+  settle(request: LimitRequest, usedTokens: number): void;
+}
+
+interface Bucket {
+  level: number;
+  atMs: number;
+}
+
+interface Usage {
+  requests: Bucket | null;
+  tokens: Bucket | null;
+  running: number;
+  day: { period: string; used: number };
+  month: { period: string; used: number };
+}
+
+const minuteMs = 60_000;
+const dayOf = (nowMs: number) => new Date(nowMs).toISOString().slice(0, 10);
+const monthOf = (nowMs: number) => new Date(nowMs).toISOString().slice(0, 7);
+
+/**
+ * Limits of one process. A minute's allowance is a bucket that refills steadily: the whole of it may be used at once, and
+ * never more than twice of it within any minute. Tokens are taken as an estimate and set right at the end of the request, so
+ * a bucket can be overdrawn; the overdraft is paid back before the next request.
+ */
+export class MemoryLimits implements LimitStore {
+  readonly #subjects = new Map<string, Usage>();
+
+  /** What was used before this process began: tokens of today and of this month. */
+  seed(subject: SubjectLimit['subject'], id: string, used: { day: number; month: number }, nowMs: number): void {
+    const usage = this.#of(`${subject} ${id}`, nowMs);
+    usage.day.used = used.day;
+    usage.month.used = used.month;
+  }
+
+  take({ limits, tokens, nowMs }: LimitRequest): LimitAnswer {
+    for (const limit of limits) {
+      const refusal = this.#refusal(limit, tokens, nowMs);
+      if (refusal !== null) return { allowed: false, subject: limit.subject, ...refusal };
+    }
+    let requests: Allowance | null = null;
+    let tokenAllowance: Allowance | null = null;
+    for (const limit of limits) {
+      const usage = this.#of(`${limit.subject} ${limit.id}`, nowMs);
+      usage.running += 1;
+      usage.day.used += tokens;
+      usage.month.used += tokens;
+      requests = tighter(requests, draw(usage, 'requests', limit.requests_per_minute, 1, nowMs));
+      tokenAllowance = tighter(tokenAllowance, draw(usage, 'tokens', limit.tokens_per_minute, tokens, nowMs));
+    }
+    return { allowed: true, requests, tokens: tokenAllowance };
+  }
+
+  settle({ limits, tokens, nowMs }: LimitRequest, usedTokens: number): void {
+    const more = usedTokens - tokens;
+    for (const limit of limits) {
+      const usage = this.#subjects.get(`${limit.subject} ${limit.id}`);
+      if (usage === undefined) continue;
+      usage.running -= 1;
+      if (usage.tokens !== null) usage.tokens.level -= more;
+      if (usage.day.period === dayOf(nowMs)) usage.day.used += more;
+      if (usage.month.period === monthOf(nowMs)) usage.month.used += more;
+    }
+  }
+
+  #refusal(limit: SubjectLimit, tokens: number, nowMs: number) {
+    const usage = this.#of(`${limit.subject} ${limit.id}`, nowMs);
+    const refuse = (name: LimitName, value: number, retryAfterMs: number) => ({ name, limit: value, retryAfterMs });
+    const { concurrent_requests: concurrent, requests_per_minute: rpm, tokens_per_minute: tpm } = limit;
+    if (concurrent !== null && usage.running >= concurrent) return refuse('concurrent_requests', concurrent, 1000);
+    if (rpm !== null) {
+      const lacking = 1 - refilled(usage.requests, rpm, nowMs);
+      if (lacking > 0) return refuse('requests_per_minute', rpm, (lacking / rpm) * minuteMs);
+    }
+    if (tpm !== null) {
+      // A request that is larger than the whole allowance may go when the bucket is full.
+      const lacking = Math.min(tokens, tpm) - refilled(usage.tokens, tpm, nowMs);
+      if (lacking > 0) return refuse('tokens_per_minute', tpm, (lacking / tpm) * minuteMs);
+    }
+    if (limit.tokens_per_day !== null && usage.day.used >= limit.tokens_per_day)
+      return refuse('tokens_per_day', limit.tokens_per_day, untilNextDayMs(nowMs));
+    if (limit.tokens_per_month !== null && usage.month.used >= limit.tokens_per_month)
+      return refuse('tokens_per_month', limit.tokens_per_month, untilNextMonthMs(nowMs));
+    return null;
+  }
+
+  #of(key: string, nowMs: number): Usage {
+    const [day, month] = [dayOf(nowMs), monthOf(nowMs)];
+    let usage = this.#subjects.get(key);
+    if (usage === undefined) {
+      usage = {
+        requests: null,
+        tokens: null,
+        running: 0,
+        day: { period: day, used: 0 },
+        month: { period: month, used: 0 },
+      };
+      this.#subjects.set(key, usage);
+    }
+    if (usage.day.period !== day) usage.day = { period: day, used: 0 };
+    if (usage.month.period !== month) usage.month = { period: month, used: 0 };
+    return usage;
+  }
+}
+
+function refilled(bucket: Bucket | null, perMinute: number, nowMs: number): number {
+  if (bucket === null) return perMinute;
+  // A clock that was set back gives nothing and takes nothing.
+  const passedMs = Math.max(0, nowMs - bucket.atMs);
+  return Math.min(perMinute, bucket.level + (passedMs / minuteMs) * perMinute);
+}
+
+function draw(
+  usage: Usage,
+  which: 'requests' | 'tokens',
+  perMinute: number | null,
+  amount: number,
+  nowMs: number,
+): Allowance | null {
+  if (perMinute === null) return null;
+  const level = refilled(usage[which], perMinute, nowMs) - amount;
+  usage[which] = { level, atMs: nowMs };
+  return {
+    limit: perMinute,
+    remaining: Math.max(0, Math.floor(level)),
+    resetMs: Math.ceil(((perMinute - level) / perMinute) * minuteMs),
+  };
+}
+
+const tighter = (a: Allowance | null, b: Allowance | null): Allowance | null =>
+  a === null || (b !== null && b.remaining < a.remaining) ? b : a;
+
+export const untilNextDayMs = (nowMs: number): number => Date.parse(`${dayOf(nowMs)}T00:00:00Z`) + 86_400_000 - nowMs;
+export function untilNextMonthMs(nowMs: number): number {
+  const now = new Date(nowMs);
+  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1) - nowMs;
+}

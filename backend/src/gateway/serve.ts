@@ -1,0 +1,250 @@
+import { CortexError } from '../../../contract/errors.ts';
+import { servingSettings } from '../../../contract/routing.ts';
+import type { UsageRecord } from '../../../contract/usage.ts';
+import type { RoutedModel } from '../routing/table.ts';
+import { demandScope, modelsFor } from './access.ts';
+import { affinityOf, bodyForEngine, type InspectedBody, inspectBody, readBody } from './body.ts';
+import type { Caller } from './credentials.ts';
+import type { Exchange, Timing } from './gateway.ts';
+import { type LimitGrant, takeLimits } from './limit-grant.ts';
+import type { Place } from './queue.ts';
+import { leftEarly, type RelayEnd, type RelayResult, relay } from './relay.ts';
+import type { EnginePath } from './surface.ts';
+
+type Draft = { -readonly [K in keyof UsageRecord]: UsageRecord[K] };
+
+/** A request to an engine, with what is found out about it on the way. */
+interface Work {
+  readonly exchange: Exchange;
+  readonly path: string;
+  readonly enginePath: EnginePath;
+  readonly caller: Caller;
+  readonly record: Draft;
+  readonly timing: Timing;
+  /** Aborts when the client leaves. */
+  readonly gone: AbortSignal;
+}
+
+const defaultServing = servingSettings.parse({});
+
+/** Carries a request to an engine and writes its one usage record, however it ends. */
+export async function serve(exchange: Exchange, path: string, enginePath: EnginePath, caller: Caller): Promise<void> {
+  const { response, options } = exchange;
+  const startedAtMs = Date.now();
+  const timing: Timing = { overheadMs: 0, engineMs: null };
+  const record = newRecord(exchange.requestId, startedAtMs, path, caller);
+  const gone = new AbortController();
+  // Not request 'close': that fires for every POST as soon as its body is read.
+  const onClose = () => {
+    if (!response.writableFinished) gone.abort();
+  };
+  response.once('close', onClose);
+  let grant: LimitGrant | null = null;
+  try {
+    const work: Work = { exchange, path, enginePath, caller, record, timing, gone: gone.signal };
+    const end = await admit(work, (taken) => {
+      grant = taken;
+    });
+    record.status = end.status;
+    record.outcome = end.outcome;
+    record.cause = end.cause;
+    record.first_byte_ms = end.firstByteAtMs === null ? null : end.firstByteAtMs - startedAtMs;
+    if (enginePath.isCounted) {
+      record.prompt_tokens = end.counts.promptTokens;
+      record.completion_tokens = end.counts.completionTokens;
+      record.cached_tokens = end.counts.cachedTokens;
+      record.estimated = end.counts.estimated;
+    }
+  } catch (error) {
+    record.status = error instanceof CortexError ? error.status : 500;
+    record.cause = error instanceof CortexError ? error.code : 'internal_error';
+    record.outcome = [500, 502, 504].includes(record.status) ? 'engine_error' : 'refused';
+    throw error;
+  } finally {
+    response.off('close', onClose);
+    record.duration_ms = Date.now() - startedAtMs;
+    (grant as LimitGrant | null)?.settle(record.prompt_tokens + record.completion_tokens);
+    options.onRecord(record, timing);
+  }
+}
+
+const newRecord = (requestId: string, atMs: number, path: string, caller: Caller): Draft => ({
+  request_id: requestId,
+  at: new Date(atMs).toISOString(),
+  key_id: caller.keyId,
+  user_id: caller.userId,
+  organization_id: caller.organizationId,
+  model_id: null,
+  served_name: '',
+  requested_name: '',
+  replica: null,
+  endpoint: path,
+  streamed: false,
+  status: 500,
+  outcome: 'engine_error',
+  prompt_tokens: 0,
+  completion_tokens: 0,
+  cached_tokens: 0,
+  estimated: false,
+  duration_ms: 0,
+  queue_ms: 0,
+  first_byte_ms: null,
+  cause: null,
+});
+
+/** Reads the request, finds who may answer it, takes its limits. */
+async function admit(work: Work, onGrant: (grant: LimitGrant) => void): Promise<RelayEnd> {
+  const { exchange, path, enginePath, caller, record, timing } = work;
+  const { request, response, options } = exchange;
+  const beganAt = performance.now();
+  demandScope(caller, enginePath.scope);
+  timing.overheadMs += performance.now() - beganAt;
+  const bytes = await readBody(request, options.settings.REQUEST_MAX_BODY_BYTES);
+  if (bytes === null) return leftEarly;
+  const readAt = performance.now();
+  const body = inspectBody(bytes, request.headers['content-type'] ?? '', enginePath, options.settings);
+  record.requested_name = keptName(body.model);
+  record.served_name = record.requested_name;
+  record.streamed = body.streamed;
+  const models = modelsFor(caller, body.model, path, enginePath, options.table);
+  timing.overheadMs += performance.now() - readAt;
+  const grant = takeLimits(exchange, caller, models[0].servedName, body);
+  if (grant !== null) onGrant(await grant);
+  if (response.destroyed) return leftEarly;
+  let last: CortexError | null = null;
+  for (const [at, model] of models.entries()) {
+    record.model_id = model.modelId;
+    record.served_name = model.servedName;
+    const result = await withPlace(work, body, model, at < models.length - 1);
+    if (result.kind === 'ended') return result.end;
+    last = result.error;
+    if (result.kind === 'failed') break;
+  }
+  throw last ?? new CortexError('internal_error', { requestId: exchange.requestId });
+}
+
+/** Waits for a place at the model, then asks one endpoint after the other until one takes the request. */
+async function withPlace(
+  work: Work,
+  body: InspectedBody,
+  model: RoutedModel,
+  othersLeft: boolean,
+): Promise<RelayResult> {
+  const { exchange, caller, record, gone } = work;
+  const { response, options } = exchange;
+  const serving = options.table.serving(model.servedName) ?? defaultServing;
+  const rules = {
+    maxConcurrent: serving.max_concurrent,
+    queueLimit: serving.queue_limit,
+    queueTimeoutMs: serving.queue_timeout_seconds * 1000,
+  };
+  let place: Place;
+  try {
+    const entered = options.queues.enter(model.servedName, caller.keyId ?? caller.userId, rules, gone);
+    place = entered instanceof Promise ? await entered : entered;
+  } catch (error) {
+    if (gone.aborted) return { kind: 'ended', end: leftEarly };
+    if (error instanceof CortexError && othersLeft) return { kind: 'not-begun', error };
+    throw error;
+  }
+  record.queue_ms += place.waitedMs;
+  if (place.position > 0) {
+    response.setHeader('x-cortex-queue-position', String(place.position));
+    response.setHeader('x-cortex-queue-ms', String(record.queue_ms));
+  }
+  try {
+    return await askEndpoints(work, body, model, othersLeft);
+  } finally {
+    place.leave();
+  }
+}
+
+async function askEndpoints(
+  work: Work,
+  body: InspectedBody,
+  model: RoutedModel,
+  othersLeft: boolean,
+): Promise<RelayResult> {
+  const { exchange, record } = work;
+  const { balancer } = exchange.options;
+  const tried = new Set<string>();
+  const affinity = model.endpoints.length > 1 ? affinityOf(body) : null;
+  let last: RelayResult | null = null;
+  for (;;) {
+    const lease = balancer.acquire(model.endpoints, affinity, tried, Date.now());
+    if (lease === undefined) break;
+    tried.add(lease.endpoint.id);
+    record.replica = lease.endpoint.id;
+    const isLast = tried.size === model.endpoints.length && !othersLeft;
+    let result: RelayResult | null = null;
+    try {
+      result = await ask(work, body, model, lease.endpoint, !isLast);
+    } finally {
+      lease.release(verdictOf(result));
+    }
+    if (result.kind !== 'not-begun') return result;
+    last = result;
+  }
+  return last ?? { kind: 'not-begun', error: new CortexError('engine_unreachable', { model: body.model }) };
+}
+
+function verdictOf(result: RelayResult | null): 'good' | 'bad' | 'unknown' {
+  if (result === null) return 'unknown';
+  if (result.kind !== 'ended') return 'bad';
+  if (result.end.outcome === 'client_gone') return 'unknown';
+  return result.end.outcome === 'engine_error' ? 'bad' : 'good';
+}
+
+function ask(
+  work: Work,
+  body: InspectedBody,
+  model: RoutedModel,
+  endpoint: RoutedModel['endpoints'][number],
+  othersLeft: boolean,
+): Promise<RelayResult> {
+  const { exchange, path, enginePath, record, timing } = work;
+  const { request, response, requestId, options } = exchange;
+  const beganAt = performance.now();
+  const serving = options.table.serving(model.servedName) ?? defaultServing;
+  const headers: Record<string, string> = { 'content-type': body.contentType };
+  if (endpoint.apiKey !== null) headers.authorization = `Bearer ${endpoint.apiKey}`;
+  const version = request.headers['anthropic-version'];
+  if (enginePath.errors === 'anthropic' && typeof version === 'string') headers['anthropic-version'] = version;
+  const forEngine = bodyForEngine(body, endpoint.model, serving.parameters);
+  const sentAt = performance.now();
+  timing.overheadMs += sentAt - beganAt;
+  return relay({
+    client: options.client,
+    request: {
+      url: endpoint.url,
+      ca: endpoint.ca,
+      method: 'POST',
+      path: enginePath.enginePath ?? path,
+      headers,
+      body: forEngine,
+    },
+    model: body.model,
+    path,
+    requestId,
+    errorShape: enginePath.errors,
+    hideUsage: body.asksUsage,
+    timeouts: {
+      firstByteMs: serving.first_byte_timeout_seconds * 1000,
+      idleMs: serving.idle_timeout_seconds * 1000,
+      totalMs: serving.total_timeout_seconds * 1000,
+    },
+    othersLeft,
+    response,
+    onAnswer: () => {
+      timing.engineMs = performance.now() - sentAt;
+      const [overhead, queue, engine] = [timing.overheadMs, record.queue_ms, timing.engineMs].map((ms) =>
+        ms.toFixed(2),
+      );
+      response.setHeader('x-cortex-overhead-ms', overhead ?? '');
+      response.setHeader('server-timing', `gateway;dur=${overhead}, queue;dur=${queue}, engine;dur=${engine}`);
+    },
+  });
+}
+
+/** Clients choose this name: what no model can be called (and a database may refuse) is not kept. */
+const keptName = (name: string) => name.slice(0, 128).replace(/[^\x20-\x7e]/g, '?');

@@ -1,0 +1,52 @@
+import type { Scope } from '../../../contract/keys.ts';
+import type { Task } from '../../../contract/models.ts';
+import type { ErrorShape } from './error-shape.ts';
+
+/** A path of /v1 that an engine answers. */
+export interface EnginePath {
+  readonly scope: Scope;
+  /** What the model must serve; null leaves it to the engine. */
+  readonly task: Task | null;
+  /** The engine's path where it is another one. */
+  readonly enginePath?: string;
+  readonly canStream: boolean;
+  /** Streams tell their usage only when `stream_options` asks. */
+  readonly asksUsage: boolean;
+  readonly body: 'json' | 'form';
+  readonly errors: ErrorShape;
+  /** Nothing is generated, so nothing is billed: the answer's counts are what was asked. */
+  readonly isCounted: boolean;
+}
+
+const path = (scope: Scope, task: Task | null, more: Partial<EnginePath> = {}): EnginePath => ({
+  scope,
+  task,
+  canStream: false,
+  asksUsage: false,
+  body: 'json',
+  errors: 'openai',
+  isCounted: true,
+  ...more,
+});
+
+/**
+ * Everything under /v1 that goes to an engine. Which of them an engine has is the engine's to say: vLLM and llama.cpp grow
+ * faster than any table here (vLLM: docs/serving/openai_compatible_server, llama.cpp: tools/server/README).
+ */
+export const enginePaths: Readonly<Record<string, EnginePath>> = {
+  '/v1/chat/completions': path('chat', 'generate', { canStream: true, asksUsage: true }),
+  '/v1/completions': path('completions', 'generate', { canStream: true, asksUsage: true }),
+  '/v1/responses': path('responses', 'generate', { canStream: true, errors: 'responses' }),
+  '/v1/messages': path('messages', 'generate', { canStream: true, errors: 'anthropic' }),
+  '/v1/messages/count_tokens': path('messages', 'generate', { errors: 'anthropic', isCounted: false }),
+  '/v1/embeddings': path('embeddings', 'embed'),
+  '/v1/rerank': path('rerank', null),
+  '/v1/score': path('rerank', null),
+  '/v1/audio/transcriptions': path('audio', null, { canStream: true, body: 'form' }),
+  '/v1/audio/speech': path('audio', null),
+  '/v1/tokenize': path('tokenize', null, { enginePath: '/tokenize', isCounted: false }),
+  '/v1/detokenize': path('tokenize', null, { enginePath: '/detokenize', isCounted: false }),
+};
+
+export const enginePathOf = (name: string): EnginePath | undefined =>
+  Object.hasOwn(enginePaths, name) ? enginePaths[name] : undefined;

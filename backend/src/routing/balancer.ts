@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { Circuit, type CircuitState } from './circuit.ts';
+import type { Endpoint } from './table.ts';
+
+/** How a request at an endpoint ended, for the endpoint's health. */
+export type Verdict = 'good' | 'bad' | 'unknown';
+
+export interface Lease {
+  readonly endpoint: Endpoint;
+  /** Once, when the request has ended. */
+  readonly release: (verdict: Verdict) => void;
+}
+
+interface Watched {
+  outstanding: number;
+  readonly circuit: Circuit;
+}
+
+/** A request follows its session or its prefix as long as that endpoint has at most so much more than its share. */
+const affinityLoadCap = 1.25;
+
+/** Chooses among the endpoints of a model. One for all models of a process. */
+export class Balancer {
+  readonly #watched = new Map<string, Watched>();
+
+  /**
+   * The endpoint for a request: the one that its affinity names while that has not much more than its share, else the one
+   * with the fewest requests under way. Undefined where no endpoint is worth asking now.
+   * @param affinity what requests have in common that should meet the same cache; null is nothing
+   */
+  acquire(
+    endpoints: readonly Endpoint[],
+    affinity: string | null,
+    tried: ReadonlySet<string>,
+    nowMs: number,
+  ): Lease | undefined {
+    const open = endpoints.filter(({ id }) => !tried.has(id) && this.#of(id).circuit.allows(nowMs));
+    const [first, ...others] = open;
+    if (first === undefined) return undefined;
+    const chosen = others.length === 0 ? first : this.#choose(open, affinity);
+    const watched = this.#of(chosen.id);
+    watched.outstanding += 1;
+    watched.circuit.begin(nowMs);
+    return {
+      endpoint: chosen,
+      release: (verdict) => {
+        watched.outstanding -= 1;
+        if (verdict === 'good') watched.circuit.succeeded();
+        else if (verdict === 'bad') watched.circuit.failed(Date.now());
+        else watched.circuit.forgotten();
+      },
+    };
+  }
+
+  outstanding(endpointId: string): number {
+    return this.#watched.get(endpointId)?.outstanding ?? 0;
+  }
+
+  state(endpointId: string, nowMs: number): CircuitState {
+    return this.#watched.get(endpointId)?.circuit.state(nowMs) ?? 'closed';
+  }
+
+  /** What an active check found. */
+  checked(endpointId: string, isGood: boolean, nowMs: number): void {
+    const { circuit } = this.#of(endpointId);
+    if (isGood) circuit.succeeded();
+    else circuit.failed(nowMs);
+  }
+
+  #choose(endpoints: readonly Endpoint[], affinity: string | null): Endpoint {
+    const load = ({ id }: Endpoint) => this.#of(id).outstanding;
+    const least = endpoints.reduce((best, other) => (load(other) < load(best) ? other : best));
+    if (affinity === null) return least;
+    const total = endpoints.reduce((sum, endpoint) => sum + load(endpoint), 0);
+    const cap = Math.max(1, Math.floor((affinityLoadCap * (total + 1)) / endpoints.length));
+    const preferred = rendezvous(endpoints, affinity);
+    return preferred !== undefined && load(preferred) < cap ? preferred : least;
+  }
+
+  #of(id: string): Watched {
+    const known = this.#watched.get(id);
+    if (known !== undefined) return known;
+    const fresh = { outstanding: 0, circuit: new Circuit() };
+    this.#watched.set(id, fresh);
+    return fresh;
+  }
+}
+
+/** Highest-random-weight hashing: when an endpoint goes, only its own requests move. */
+function rendezvous(endpoints: readonly Endpoint[], affinity: string): Endpoint | undefined {
+  let best: Endpoint | undefined;
+  let bestWeight = '';
+  for (const endpoint of endpoints) {
+    const weight = createHash('sha256').update(`${endpoint.id}\n${affinity}`).digest('hex');
+    if (weight > bestWeight) [best, bestWeight] = [endpoint, weight];
+  }
+  return best;
+}

@@ -1,0 +1,117 @@
+import { CortexError } from '../../../contract/errors.ts';
+import type { Alias, EndpointRecord, NewEndpoint, ServingSettings, SubjectLimit } from '../../../contract/routing.ts';
+import * as records from '../db/routing-records.ts';
+import type { Executor } from '../db/schema.ts';
+import type { RoutingTable } from '../routing/table.ts';
+import { Seal } from './sealed.ts';
+
+export interface RulesOptions {
+  readonly db: Executor;
+  readonly table: RoutingTable;
+  readonly rootSecret: Buffer;
+  readonly logger: { warn(details: object, message: string): void };
+}
+
+/** Aliases, external endpoints, limits and serving settings: kept in the database, published in the routing table. */
+export class Rules {
+  readonly #options: RulesOptions;
+  readonly #seal: Seal;
+  #publishing: Promise<void> = Promise.resolve();
+
+  constructor(options: RulesOptions) {
+    this.#options = options;
+    this.#seal = new Seal(options.rootSecret);
+  }
+
+  /** Reads all of them anew. One after the other, so an older reading never wins. */
+  publish(): Promise<void> {
+    const next = this.#publishing.catch(() => undefined).then(() => this.#read());
+    this.#publishing = next;
+    return next;
+  }
+
+  async all() {
+    const { db } = this.#options;
+    return {
+      aliases: await records.listAliases(db),
+      endpoints: (await records.listEndpoints(db)).map(toShown),
+      limits: await records.listLimits(db),
+      serving: await records.listServing(db),
+    };
+  }
+
+  /** @throws CortexError conflict where a model is served under the name */
+  async setAlias(alias: Alias): Promise<void> {
+    if (this.#options.table.model(alias.name) !== undefined) {
+      const detail = `A model is served as '${alias.name}' already.`;
+      throw new CortexError('conflict', { detail }, { param: 'name' });
+    }
+    await records.putAlias(this.#options.db, alias);
+    await this.publish();
+  }
+
+  /** @throws CortexError not_found */
+  async deleteAlias(name: string): Promise<void> {
+    if (!(await records.deleteAlias(this.#options.db, name)))
+      throw new CortexError('not_found', { what: 'alias', id: name });
+    await this.publish();
+  }
+
+  /** @throws CortexError conflict */
+  async createEndpoint(endpoint: NewEndpoint): Promise<EndpointRecord> {
+    const { api_key: apiKey } = endpoint;
+    const sealed = apiKey === null ? null : this.#seal.close(apiKey, endpoint.url);
+    const stored = await records.insertEndpoint(this.#options.db, { ...endpoint, api_key: sealed });
+    await this.publish();
+    return toShown(stored);
+  }
+
+  /** @throws CortexError not_found */
+  async deleteEndpoint(id: string): Promise<void> {
+    if (!(await records.deleteEndpoint(this.#options.db, id)))
+      throw new CortexError('not_found', { what: 'endpoint', id });
+    await this.publish();
+  }
+
+  async setServing(servedName: string, settings: ServingSettings): Promise<void> {
+    await records.putServing(this.#options.db, servedName, settings);
+    await this.publish();
+  }
+
+  async setLimit(limit: SubjectLimit): Promise<void> {
+    await records.putLimit(this.#options.db, limit);
+    await this.publish();
+  }
+
+  async #read(): Promise<void> {
+    const { db, table, logger } = this.#options;
+    const endpoints = await records.listEndpoints(db);
+    table.replace({
+      aliases: await records.listAliases(db),
+      limits: await records.listLimits(db),
+      serving: await records.listServing(db),
+      externals: endpoints.map((stored) => {
+        const apiKey = stored.api_key === null ? null : this.#seal.open(stored.api_key, stored.url);
+        if (stored.api_key !== null && apiKey === null)
+          logger.warn({ endpoint: stored.name }, 'The key of an external endpoint was sealed with another secret');
+        return {
+          id: stored.name,
+          servedName: stored.served_name,
+          task: stored.task,
+          createdAtMs: stored.created_at.getTime(),
+          url: stored.url,
+          apiKey,
+          model: stored.upstream_model ?? stored.served_name,
+          ca: stored.ca,
+          external: true,
+        };
+      }),
+    });
+  }
+}
+
+const toShown = ({ api_key: apiKey, created_at: createdAt, ...stored }: records.StoredEndpoint): EndpointRecord => ({
+  ...stored,
+  has_api_key: apiKey !== null,
+  created_at: createdAt.toISOString(),
+});
