@@ -31,6 +31,8 @@ export interface RelayOptions {
   readonly response: ServerResponse;
   /** Called once, before the first byte goes to the client; headers may be set. */
   readonly onAnswer: () => void;
+  /** Called once, before the last byte goes to the client: what it has seen whole is then in the journal. */
+  readonly onEnded: (end: RelayEnd) => void;
 }
 
 export interface RelayEnd {
@@ -47,12 +49,12 @@ export type RelayResult =
   | { readonly kind: 'not-begun'; readonly error: CortexError }
   | { readonly kind: 'failed'; readonly error: CortexError };
 
-const nothing: TokenCounts = { promptTokens: 0, completionTokens: 0, cachedTokens: 0, estimated: false };
+export const noCounts: TokenCounts = { promptTokens: 0, completionTokens: 0, cachedTokens: 0, estimated: false };
 /** How a request ends whose client left before anything was known of the answer. */
 export const leftEarly: RelayEnd = {
   status: 499,
   outcome: 'client_gone',
-  counts: { ...nothing, estimated: true },
+  counts: { ...noCounts, estimated: true },
   firstByteAtMs: null,
   cause: 'client_gone',
 };
@@ -86,6 +88,7 @@ class Exchange implements AnswerSink {
   #idleTimer: NodeJS.Timeout | null = null;
   #totalTimer: NodeJS.Timeout | null = null;
   #drainAwaited = false;
+  #told = false;
 
   constructor(options: RelayOptions, settle: (result: RelayResult) => void) {
     this.#options = options;
@@ -133,7 +136,7 @@ class Exchange implements AnswerSink {
   onData(bytes: Buffer): boolean {
     this.#idleTimer?.refresh();
     this.#firstByteAtMs ??= Date.now();
-    if (this.#mode === 'stream') return this.#write(this.#streamMeter.pass(bytes));
+    if (this.#mode === 'stream') return this.#event(bytes);
     if (this.#mode === 'document') return this.#document(bytes);
     if (this.#refusal.length * 1024 < keptRefusalBytes) this.#refusal.push(bytes.subarray(0, keptRefusalBytes));
     return true;
@@ -142,8 +145,9 @@ class Exchange implements AnswerSink {
   onEnd(): void {
     const { response, model, path } = this.#options;
     if (this.#mode === 'stream') {
-      response.end(this.#streamMeter.rest());
+      const rest = this.#streamMeter.rest();
       this.#finish(this.#end(this.#status, this.#streamMeter.failed ? 'engine_error' : 'ok'));
+      response.end(rest);
       return;
     }
     if (this.#mode === 'refusal') {
@@ -155,8 +159,8 @@ class Exchange implements AnswerSink {
       this.#fail(new CortexError('engine_failed', { model, status: this.#status, detail }));
       return;
     }
-    response.end();
     this.#finish(this.#end(this.#status, 'ok'));
+    response.end();
   }
 
   onFail(cause: Error, begun: boolean): void {
@@ -171,6 +175,14 @@ class Exchange implements AnswerSink {
   get #streamMeter(): StreamMeter {
     if (this.#meter instanceof StreamMeter) return this.#meter;
     throw new Error('this answer is no stream');
+  }
+
+  #event(bytes: Buffer): boolean {
+    const meter = this.#streamMeter;
+    const passed = meter.pass(bytes);
+    // Clients take [DONE] for the end, whatever the engine still does with the connection.
+    if (meter.done) this.#tell(this.#end(this.#status, meter.failed ? 'engine_error' : 'ok'));
+    return this.#write(passed);
   }
 
   #document(bytes: Buffer): boolean {
@@ -217,18 +229,18 @@ class Exchange implements AnswerSink {
       return;
     }
     onAnswer();
-    const retryAfter = this.#headers.get('retry-after');
-    if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
-    response.writeHead(refusal.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-    response.end(refusal.body);
     const outcome = refusal.status >= 500 ? 'engine_error' : 'client_error';
     this.#finish({
       status: refusal.status,
       outcome,
-      counts: nothing,
+      counts: noCounts,
       firstByteAtMs: Date.now(),
       cause: refusal.status >= 500 ? 'engine_failed' : 'engine_refused',
     });
+    const retryAfter = this.#headers.get('retry-after');
+    if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
+    response.writeHead(refusal.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+    response.end(refusal.body);
   }
 
   readonly #onClose = (): void => {
@@ -248,8 +260,8 @@ class Exchange implements AnswerSink {
     if (this.#mode === 'stream') {
       // Half an event that went on before would swallow this one, but for the blank line.
       const separator = hideUsage ? '' : '\n\n';
-      response.end(`${separator}${errorEvent(error, requestId, errorShape)}`);
       this.#finish(this.#end(error.status, 'engine_error', error.code));
+      response.end(`${separator}${errorEvent(error, requestId, errorShape)}`);
       return;
     }
     if (this.#documentBytes === 0) {
@@ -292,7 +304,14 @@ class Exchange implements AnswerSink {
 
   #finish(end: RelayEnd): void {
     this.#over();
+    this.#tell(end);
     this.#settle({ kind: 'ended', end });
+  }
+
+  #tell(end: RelayEnd): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#options.onEnded(end);
   }
 
   #over(): void {

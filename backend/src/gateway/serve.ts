@@ -8,7 +8,7 @@ import type { Caller } from './credentials.ts';
 import type { Exchange, Timing } from './gateway.ts';
 import { type LimitGrant, takeLimits } from './limit-grant.ts';
 import type { Place } from './queue.ts';
-import { leftEarly, type RelayEnd, type RelayResult, relay } from './relay.ts';
+import { leftEarly, noCounts, type RelayEnd, type RelayResult, relay } from './relay.ts';
 import type { EnginePath } from './surface.ts';
 
 type Draft = { -readonly [K in keyof UsageRecord]: UsageRecord[K] };
@@ -21,6 +21,8 @@ interface Work {
   readonly caller: Caller;
   readonly record: Draft;
   readonly timing: Timing;
+  grant: LimitGrant | null;
+  told: boolean;
   /** Aborts when the client leaves. */
   readonly gone: AbortSignal;
 }
@@ -29,43 +31,59 @@ const defaultServing = servingSettings.parse({});
 
 /** Carries a request to an engine and writes its one usage record, however it ends. */
 export async function serve(exchange: Exchange, path: string, enginePath: EnginePath, caller: Caller): Promise<void> {
-  const { response, options } = exchange;
-  const startedAtMs = Date.now();
+  const { response } = exchange;
   const timing: Timing = { overheadMs: 0, engineMs: null };
-  const record = newRecord(exchange.requestId, startedAtMs, path, caller);
+  const record = newRecord(exchange.requestId, Date.now(), path, caller);
   const gone = new AbortController();
   // Not request 'close': that fires for every POST as soon as its body is read.
   const onClose = () => {
     if (!response.writableFinished) gone.abort();
   };
   response.once('close', onClose);
-  let grant: LimitGrant | null = null;
+  const work: Work = {
+    exchange,
+    path,
+    enginePath,
+    caller,
+    record,
+    timing,
+    grant: null,
+    told: false,
+    gone: gone.signal,
+  };
   try {
-    const work: Work = { exchange, path, enginePath, caller, record, timing, gone: gone.signal };
-    const end = await admit(work, (taken) => {
-      grant = taken;
-    });
-    record.status = end.status;
-    record.outcome = end.outcome;
-    record.cause = end.cause;
-    record.first_byte_ms = end.firstByteAtMs === null ? null : end.firstByteAtMs - startedAtMs;
-    if (enginePath.isCounted) {
-      record.prompt_tokens = end.counts.promptTokens;
-      record.completion_tokens = end.counts.completionTokens;
-      record.cached_tokens = end.counts.cachedTokens;
-      record.estimated = end.counts.estimated;
-    }
+    tell(work, await admit(work));
   } catch (error) {
-    record.status = error instanceof CortexError ? error.status : 500;
-    record.cause = error instanceof CortexError ? error.code : 'internal_error';
-    record.outcome = [500, 502, 504].includes(record.status) ? 'engine_error' : 'refused';
+    const known = error instanceof CortexError ? error : null;
+    const status = known?.status ?? 500;
+    const outcome = [500, 502, 504].includes(status) ? 'engine_error' : 'refused';
+    const cause = known?.code ?? 'internal_error';
+    tell(work, { status, outcome, cause, counts: noCounts, firstByteAtMs: null });
     throw error;
   } finally {
     response.off('close', onClose);
-    record.duration_ms = Date.now() - startedAtMs;
-    (grant as LimitGrant | null)?.settle(record.prompt_tokens + record.completion_tokens);
-    options.onRecord(record, timing);
   }
+}
+
+/** Completes the record and gives it away, once. */
+function tell(work: Work, end: RelayEnd): void {
+  const { record, timing, enginePath, exchange } = work;
+  if (work.told) return;
+  work.told = true;
+  const startedAtMs = Date.parse(record.at);
+  record.status = end.status;
+  record.outcome = end.outcome;
+  record.cause = end.cause;
+  record.first_byte_ms = end.firstByteAtMs === null ? null : end.firstByteAtMs - startedAtMs;
+  record.duration_ms = Date.now() - startedAtMs;
+  if (enginePath.isCounted) {
+    record.prompt_tokens = end.counts.promptTokens;
+    record.completion_tokens = end.counts.completionTokens;
+    record.cached_tokens = end.counts.cachedTokens;
+    record.estimated = end.counts.estimated;
+  }
+  work.grant?.settle(record.prompt_tokens + record.completion_tokens);
+  exchange.options.onRecord(record, timing);
 }
 
 const newRecord = (requestId: string, atMs: number, path: string, caller: Caller): Draft => ({
@@ -93,7 +111,7 @@ const newRecord = (requestId: string, atMs: number, path: string, caller: Caller
 });
 
 /** Reads the request, finds who may answer it, takes its limits. */
-async function admit(work: Work, onGrant: (grant: LimitGrant) => void): Promise<RelayEnd> {
+async function admit(work: Work): Promise<RelayEnd> {
   const { exchange, path, enginePath, caller, record, timing } = work;
   const { request, response, options } = exchange;
   const beganAt = performance.now();
@@ -108,8 +126,8 @@ async function admit(work: Work, onGrant: (grant: LimitGrant) => void): Promise<
   record.streamed = body.streamed;
   const models = modelsFor(caller, body.model, path, enginePath, options.table);
   timing.overheadMs += performance.now() - readAt;
-  const grant = takeLimits(exchange, caller, models[0].servedName, body);
-  if (grant !== null) onGrant(await grant);
+  const taking = takeLimits(exchange, caller, models[0].servedName, body);
+  if (taking !== null) work.grant = await taking;
   if (response.destroyed) return leftEarly;
   let last: CortexError | null = null;
   for (const [at, model] of models.entries()) {
@@ -235,6 +253,7 @@ function ask(
     },
     othersLeft,
     response,
+    onEnded: (end) => tell(work, end),
     onAnswer: () => {
       timing.engineMs = performance.now() - sentAt;
       const [overhead, queue, engine] = [timing.overheadMs, record.queue_ms, timing.engineMs].map((ms) =>
