@@ -56,7 +56,11 @@ module.exports = {
       comment: 'Nothing imports the gateway or the control plane but the wiring.',
       severity: 'error',
       from: {
-        pathNot: ['^backend/src/(server|listeners|ui-server)\\.ts$', '^backend/src/(gateway|admin)/', '^tests/'],
+        pathNot: [
+          '^backend/src/(server|listeners|ui-server)\\.ts$',
+          '^backend/src/(gateway|admin|workers)/',
+          '^tests/',
+        ],
       },
       to: { path: '^backend/src/(gateway|admin)/' },
     },

@@ -219,6 +219,14 @@ export const settingDefinitions = {
     allowed: wholeAllowed(1, 64),
     schema: whole(1, 64),
   }),
+  METRICS_PORT: setting({
+    group: 'Listening',
+    description:
+      'Port on which Prometheus reads /metrics without a sign-in; 0 is none. Keep it inside: the compose stack does not publish it.',
+    default: '0',
+    allowed: wholeAllowed(0, 65_535),
+    schema: whole(0, 65_535),
+  }),
   SESSION_TTL_HOURS: setting({
     group: 'Listening',
     description: 'Hours that a sign-in lasts.',

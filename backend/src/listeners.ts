@@ -37,7 +37,7 @@ export async function listen(
   handler: RequestHandler,
   host: string,
   port: number,
-  variable: 'GATEWAY_PORT' | 'FRONTEND_PORT',
+  variable: 'GATEWAY_PORT' | 'FRONTEND_PORT' | 'METRICS_PORT',
 ): Promise<Listener> {
   const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0, headersTimeout: 30_000 }, handler);
   await new Promise<void>((resolve, reject) => {
@@ -47,7 +47,8 @@ export async function listen(
   return { port: (server.address() as AddressInfo).port, close: (graceMs) => close(server, graceMs) };
 }
 
-function listenError(error: Error & { code?: string }, host: string, port: number, variable: string): Error {
+/** What an error of `listen` means to an operator. */
+export function listenError(error: Error & { code?: string }, host: string, port: number, variable: string): Error {
   if (error.code === 'EADDRINUSE') return new CortexError('port_in_use', { port, variable }, { cause: error });
   if (error.code === 'EACCES' || error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') {
     const [name, value, allowed] =

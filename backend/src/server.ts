@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { z } from 'zod';
+import type { UsageRecord } from '../../contract/usage.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { readLoadedBill } from '../../offline/bill-file.ts';
 import { readCatalog } from '../../offline/catalog.ts';
@@ -12,12 +13,14 @@ import type { Config } from './config.ts';
 import { openDatabase } from './db/open.ts';
 import { insertUsage, listUsage, totalUsage } from './db/usage-records.ts';
 import { EngineClient } from './gateway/engine-client/engine-client.ts';
-import { createGateway } from './gateway/gateway.ts';
+import { createGateway, type Timing } from './gateway/gateway.ts';
+import { checkEndpoints } from './gateway/health-checks.ts';
 import { MemoryLimits } from './gateway/limits.ts';
+import { Metrics } from './gateway/metrics.ts';
 import { Queues } from './gateway/queue.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
-import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
+import { apiHandler, type Listener, listen, type RequestHandler, uiHandler } from './listeners.ts';
 import { Models } from './models/models.ts';
 import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
@@ -26,6 +29,8 @@ import { SystemStatus } from './system/system-status.ts';
 import { createUiServer } from './ui-server.ts';
 import { UsageJournal } from './usage/journal.ts';
 import { UsageWriter } from './usage/writer.ts';
+import { listenOnControlSocket } from './workers/control-socket.ts';
+import { startWorkers, type WorkerPoolOptions } from './workers/worker-pool.ts';
 
 const republishMs = 15_000;
 const graceMs = 10_000;
@@ -146,16 +151,17 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => ui.close());
   const client = new EngineClient();
   closing.add(() => client.close());
-  const gateway = createGateway({
-    table,
-    balancer: new Balancer(),
-    queues: new Queues(),
-    limits: new MemoryLimits(),
-    client,
-    settings,
-    onRecord: (record) => journal.append(record),
-    logger,
-  });
+  const balancer = new Balancer();
+  const queues = new Queues(settings.GATEWAY_WORKERS);
+  const limits = new MemoryLimits();
+  const checks = checkEndpoints({ table, balancer, client });
+  closing.add(() => checks.stop());
+  const metrics = new Metrics({ table, balancer, queues, journal });
+  const onRecord = (record: UsageRecord, timing: Timing) => {
+    journal.append(record);
+    metrics.observe(record, timing);
+  };
+  const gateway = createGateway({ table, balancer, queues, limits, client, settings, onRecord, logger });
 
   const api = apiHandler(gateway, (request, response) => admin.routing(request, response));
   const page = uiHandler(api, (request, response) => ui.routing(request, response));
@@ -164,8 +170,13 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   // Event streams never end by themselves; without this the listeners would wait for them.
   closing.add(() => stopping.abort());
   const { GATEWAY_HOST: host } = settings;
-  const apiListener = await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT');
+  const apiListener =
+    settings.GATEWAY_WORKERS === 1
+      ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT')
+      : await listenInWorkers(api, { table, limits, onRecord, config, logger, closing });
   listeners.push(apiListener);
+  if (settings.METRICS_PORT !== 0)
+    listeners.push(await listen(metricsHandler(metrics), host, settings.METRICS_PORT, 'METRICS_PORT'));
   const uiListener = await listen(page, host, settings.FRONTEND_PORT, 'FRONTEND_PORT');
   listeners.push(uiListener);
 
@@ -177,6 +188,49 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
 
   return { apiPort: apiListener.port, uiPort: uiListener.port, stop: () => closing.run(logger) };
 }
+
+/** /v1 in processes of their own; what else comes to the API's port they pass on to this one. */
+async function listenInWorkers(
+  api: RequestHandler,
+  parts: Pick<WorkerPoolOptions, 'table' | 'limits' | 'onRecord' | 'logger'> & { config: Config; closing: Closing },
+): Promise<Listener> {
+  const { config, closing, ...pool } = parts;
+  const { settings, dataDir } = config;
+  const controlSocket = join(dataDir, 'control.sock');
+  const control = await listenOnControlSocket(controlSocket, api);
+  closing.add(() => control.close());
+  return startWorkers({
+    ...pool,
+    setup: {
+      host: settings.GATEWAY_HOST,
+      port: settings.GATEWAY_PORT,
+      controlSocket,
+      workers: settings.GATEWAY_WORKERS,
+      // No more than they need: the others hold secrets.
+      settings: {
+        REQUEST_MAX_BODY_BYTES: settings.REQUEST_MAX_BODY_BYTES,
+        REQUEST_MAX_NESTING: settings.REQUEST_MAX_NESTING,
+        REQUEST_MAX_CHOICES: settings.REQUEST_MAX_CHOICES,
+        REQUEST_MAX_TOKENS: settings.REQUEST_MAX_TOKENS,
+        REQUEST_MAX_IMAGES: settings.REQUEST_MAX_IMAGES,
+        TRUSTED_PROXIES: settings.TRUSTED_PROXIES,
+      },
+    },
+  });
+}
+
+const metricsHandler =
+  (metrics: Metrics): RequestHandler =>
+  (request, response) => {
+    if (request.method !== 'GET' || request.url !== '/metrics') {
+      response.writeHead(404).end();
+      return;
+    }
+    metrics.text().then(
+      (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  };
 
 const packageFile = z.object({ version: z.string() });
 

@@ -36,6 +36,12 @@ interface ModelQueue {
  */
 export class Queues {
   readonly #models = new Map<string, ModelQueue>();
+  readonly #processes: number;
+
+  /** @param processes how many processes have such queues: each gives its part of a model's places */
+  constructor(processes = 1) {
+    this.#processes = processes;
+  }
 
   /** Requests that wait for the model. */
   depth(model: string): number {
@@ -123,7 +129,12 @@ export class Queues {
     }
   }
 
-  #of(model: string, rules: QueueRules): ModelQueue {
+  #of(model: string, all: QueueRules): ModelQueue {
+    const { maxConcurrent } = all;
+    const rules = {
+      ...all,
+      maxConcurrent: maxConcurrent === null ? null : Math.ceil(maxConcurrent / this.#processes),
+    };
     const known = this.#models.get(model);
     if (known !== undefined) {
       known.rules = rules;

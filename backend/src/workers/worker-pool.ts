@@ -1,0 +1,117 @@
+import cluster, { type Worker } from 'node:cluster';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import type { UsageRecord } from '../../../contract/usage.ts';
+import type { Timing } from '../gateway/gateway.ts';
+import type { LimitRequest, LimitStore } from '../gateway/limits.ts';
+import { type Listener, listenError } from '../listeners.ts';
+import type { RoutingTable } from '../routing/table.ts';
+import type { FromWorker, ToWorker, WorkerSetup } from './messages.ts';
+
+export interface WorkerPoolOptions {
+  readonly setup: WorkerSetup;
+  readonly table: RoutingTable;
+  readonly limits: LimitStore;
+  readonly onRecord: (record: UsageRecord, timing: Timing) => void;
+  readonly logger: Logger;
+}
+
+const firstRestartMs = 100;
+const longestRestartMs = 10_000;
+/** A worker that lived so long was well: the next restart is quick again. */
+const wellMs = 30_000;
+
+/**
+ * Starts processes that answer /v1 on one port, and starts each anew that dies. What a dead one had taken of the limits is
+ * given back.
+ * @throws CortexError port_in_use, setting_invalid
+ */
+export async function startWorkers(options: WorkerPoolOptions): Promise<Listener> {
+  const { setup, table, logger } = options;
+  cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.js', import.meta.url)) });
+  let stopping = false;
+  let restartMs = firstRestartMs;
+  let port = setup.port;
+
+  const start = (): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const worker = cluster.fork();
+      const bornAtMs = Date.now();
+      const underWay = new Map<string, LimitRequest>();
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'ready') {
+          tell(worker, { kind: 'table', parts: table.parts });
+          tell(worker, { kind: 'setup', setup: { ...setup, port } });
+        } else if (message.kind === 'listening') resolve(message.port);
+        else if (message.kind === 'failed') {
+          const cause = Object.assign(new Error(message.message), { code: message.code });
+          reject(listenError(cause, setup.host, setup.port, 'GATEWAY_PORT'));
+        } else if (message.kind === 'record') options.onRecord(message.record, message.timing);
+        else if (message.kind === 'log') logger[message.level](message.details, message.message);
+        else if (message.kind === 'take') {
+          underWay.set(message.request.requestId, message.request);
+          void take(options.limits, message.request).then((answer) => {
+            if (answer?.allowed !== true) underWay.delete(message.request.requestId);
+            tell(worker, { kind: 'limits', id: message.id, answer });
+          });
+        } else {
+          underWay.delete(message.request.requestId);
+          options.limits.settle(message.request, message.usedTokens);
+        }
+      });
+      worker.once('exit', (code, signal) => {
+        for (const request of underWay.values()) options.limits.settle(request, request.tokens);
+        reject(new Error(`a worker ended before it listened (${signal ?? code})`));
+        if (stopping) return;
+        restartMs = Date.now() - bornAtMs > wellMs ? firstRestartMs : Math.min(restartMs * 2, longestRestartMs);
+        logger.error({ pid: worker.process.pid, code, signal, restartMs }, 'A gateway worker died; another is started');
+        setTimeout(() => {
+          if (!stopping) start().catch((error: unknown) => logger.error({ err: error }, 'A worker did not start'));
+        }, restartMs);
+      });
+    });
+
+  table.onReplace = (parts) => {
+    for (const worker of Object.values(cluster.workers ?? {})) if (worker) tell(worker, { kind: 'table', parts });
+  };
+  try {
+    // The first one takes the port; with 0 it is the system's choice, and the others follow.
+    port = await start();
+    await Promise.all(Array.from({ length: setup.workers - 1 }, start));
+  } catch (error) {
+    stopping = true;
+    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
+    throw error;
+  }
+  return {
+    port,
+    close: async (graceMs) => {
+      stopping = true;
+      table.onReplace = null;
+      const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+      await Promise.all(
+        workers.map(
+          (worker) =>
+            new Promise<void>((resolve) => {
+              worker.once('exit', () => resolve());
+              tell(worker, { kind: 'stop', graceMs });
+              setTimeout(() => worker.process.kill('SIGKILL'), graceMs + 1000).unref();
+            }),
+        ),
+      );
+    },
+  };
+}
+
+const tell = (worker: Worker, message: ToWorker): void => {
+  if (worker.isConnected()) worker.send(message, () => undefined);
+};
+
+/** Null where the limits cannot be checked. */
+async function take(limits: LimitStore, request: LimitRequest) {
+  try {
+    return await limits.take(request);
+  } catch {
+    return null;
+  }
+}
