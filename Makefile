@@ -1,7 +1,7 @@
 # Targets for people; each is a line over scripts/ or ./cortex. `make help` lists them.
 .DEFAULT_GOAL := help
 .PHONY: help prepare-offline load-offline verify-offline offline-status quick-start up down restart bootstrap-default \
-	status health logs build check test test-guide test-offline
+	status health logs build check test test-guide test-offline test-faults
 
 help:
 	@printf '%s\n' \
@@ -26,6 +26,7 @@ help:
 	  '  make build              compile server, command line and UI' \
 	  '  make check              types, lint, import rules, unused code' \
 	  '  make test-offline       the package: damage, volumes, interruptions, Engines (LONG=1: the full counts)' \
+	  '  make test-faults        processes killed, engines hung, databases gone under load (LONG=1: the full counts)' \
 	  '  make test-guide         the whole offline guide, across a real gap (needs root; tests/ground)'
 
 prepare-offline:
@@ -50,5 +51,7 @@ test:
 	@sh scripts/test.sh
 test-guide:
 	@npm run --silent test:guide
+test-faults:
+	@npm run --silent test:faults
 test-offline:
 	@npm run --silent test:offline

@@ -28,11 +28,13 @@ export class EmbeddedCortex {
   ui = '';
   log = '';
   #process: ChildProcess | undefined;
+  #ports: readonly [number, number] | undefined;
   #cookie = '';
 
   async start(env: Record<string, string> = {}): Promise<void> {
     await mkdir(this.models, { recursive: true });
-    const [gatewayPort, uiPort] = [await freePort(), await freePort()];
+    this.#ports ??= [await freePort(), await freePort()];
+    const [gatewayPort, uiPort] = this.#ports;
     this.api = `http://127.0.0.1:${gatewayPort}`;
     this.ui = `http://127.0.0.1:${uiPort}`;
     const child = spawn(process.execPath, [entry], {
@@ -95,13 +97,21 @@ export class EmbeddedCortex {
     return { username, password };
   }
 
-  async stop(): Promise<void> {
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /** Ends the process; its files stay for the next start, which listens on the same ports. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#process;
-    if (child !== undefined && child.exitCode === null) {
-      const gone = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      await gone;
-    }
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await gone;
+  }
+
+  async stop(): Promise<void> {
+    await this.end('SIGTERM');
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

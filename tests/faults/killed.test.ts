@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { EmbeddedCortex } from '../embedded-cortex.ts';
+import type { ScriptedEngine } from '../fixtures/scripted-engine.ts';
+import { startCountingEngine } from './counting-engine.ts';
+import { Load } from './load.ts';
+
+const kills = process.env.LONG === '1' ? 50 : 5;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+let cortex: EmbeddedCortex;
+let engine: ScriptedEngine;
+let token: string;
+
+async function begin(env: Record<string, string>): Promise<void> {
+  engine = await startCountingEngine();
+  cortex = new EmbeddedCortex();
+  await cortex.start(env);
+  await cortex.signIn();
+  await cortex.call('createEndpoint', { body: { name: 'mock', served_name: 'steady', url: engine.url } });
+  ({ token } = await cortex.call('createKey', { body: { name: 'load' } }));
+}
+
+/** Every row of the ledger by its request id. */
+async function ledger(): Promise<Map<string, { completion_tokens: number; outcome: string }>> {
+  const { records } = await cortex.call('listUsage', { query: { limit: 1000 } });
+  return new Map(records.map((record) => [record.request_id, record]));
+}
+
+/** What clients have seen whole is in the ledger, each once and with the engine's count. */
+async function expectLedgerToHold(load: Load): Promise<void> {
+  const newest = load.complete.slice(-400);
+  await vi.waitFor(
+    async () => {
+      const rows = await ledger();
+      expect(newest.filter(({ requestId }) => !rows.has(requestId))).toEqual([]);
+      for (const { requestId, completionTokens } of newest)
+        expect(rows.get(requestId)).toMatchObject({ completion_tokens: completionTokens, outcome: 'ok' });
+    },
+    { timeout: 10_000, interval: 200 },
+  );
+}
+
+/** Processes whose parent is this one. */
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+
+beforeEach(() => {
+  token = '';
+});
+afterEach(async () => {
+  await cortex.stop();
+  await engine.close();
+});
+
+describe('the ledger', () => {
+  it(`holds what clients saw after ${kills} kills of the whole server under load`, async () => {
+    await begin({});
+    let asked = 0;
+    for (let kill = 0; kill < kills; kill += 1) {
+      const load = new Load(cortex.api, token, 'steady', 4);
+      await pause(100 + Math.random() * 900);
+      await cortex.end('SIGKILL');
+      await load.stop();
+      await cortex.start();
+      expect(load.complete.length).toBeGreaterThan(0);
+      await expectLedgerToHold(load);
+      asked += load.asked;
+    }
+    const { totals } = await cortex.call('listUsage', { query: { limit: 1 } });
+    expect(totals.requests).toBeLessThanOrEqual(asked);
+  });
+
+  it(`holds what clients saw after ${kills} kills of a worker, and the others go on`, async () => {
+    await begin({ GATEWAY_WORKERS: '2' });
+    const load = new Load(cortex.api, token, 'steady', 4);
+    for (let kill = 0; kill < kills; kill += 1) {
+      await vi.waitFor(() => expect(childrenOf(cortex.pid)).toHaveLength(2), { timeout: 20_000 });
+      await pause(200 + Math.random() * 400);
+      const before = load.complete.length;
+      const [victim = 0] = childrenOf(cortex.pid);
+      process.kill(victim, 'SIGKILL');
+      await vi.waitFor(() => expect(load.complete.length).toBeGreaterThan(before + 5), { timeout: 10_000 });
+    }
+    await load.stop();
+    await expectLedgerToHold(load);
+    const { totals } = await cortex.call('listUsage', { query: { limit: 1 } });
+    expect(totals.requests).toBeLessThanOrEqual(load.asked);
+  });
+});
+
+describe('workers', () => {
+  it('share port, snapshot and limits, and pass on what is not theirs', async () => {
+    await begin({ GATEWAY_WORKERS: '2' });
+    const ask = async (key = token) => {
+      const answer = await fetch(`${cortex.api}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, connection: 'close' },
+        body: JSON.stringify({ model: 'steady', messages: [] }),
+      });
+      await answer.text();
+      return answer.status;
+    };
+    const { key, token: limited } = await cortex.call('createKey', { body: { name: 'limited' } });
+    await cortex.call('setLimit', { body: { subject: 'key', id: key.id, requests_per_minute: 5 } });
+    const statuses: number[] = [];
+    for (let number = 0; number < 12; number += 1) statuses.push(await ask(limited));
+    expect(statuses.filter((status) => status === 200)).toHaveLength(5);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(7);
+    expect(await ask()).toBe(200);
+    await cortex.call('revokeKey', { params: { id: key.id } });
+    await vi.waitFor(async () => expect(await ask(limited)).toBe(401), { timeout: 1000, interval: 50 });
+    expect((await fetch(`${cortex.api}/health`)).ok).toBe(true);
+  });
+});
