@@ -74,7 +74,10 @@ export class EmbeddedCortex {
     const path = route.path.replace(/:(\w+)/g, (_, key: string) =>
       encodeURIComponent(String(Object(input.params)[key])),
     );
-    const answer = await fetch(this.api + path, {
+    const query = new URLSearchParams(
+      Object.entries(Object(input.query)).map(([name, value]) => [name, String(value)]),
+    );
+    const answer = await fetch(`${this.api}${path}?${query}`, {
       method: route.method,
       headers: {
         ...(input.body === undefined ? {} : { 'content-type': 'application/json' }),
