@@ -5,9 +5,17 @@ import { modelRoutes } from './models.ts';
 import type { Route } from './route.ts';
 import { systemRoutes } from './system.ts';
 import { usageRoutes } from './usage.ts';
+import { usageAnalyticsRoutes } from './usage-analytics.ts';
 
 /** Every route of the control plane by its name. The server must handle each; a missing handler does not compile. */
-export const routes = { ...identityRoutes, ...keyRoutes, ...modelRoutes, ...systemRoutes, ...usageRoutes };
+export const routes = {
+  ...identityRoutes,
+  ...keyRoutes,
+  ...modelRoutes,
+  ...systemRoutes,
+  ...usageRoutes,
+  ...usageAnalyticsRoutes,
+};
 export type Routes = typeof routes;
 export type RouteName = keyof Routes;
 

@@ -2,12 +2,14 @@ import { type Kysely, type Migration, Migrator, sql } from 'kysely';
 import { CortexError } from '../../../contract/errors.ts';
 import { foundation } from './migrations/2026-11-23-foundation.ts';
 import { usageDetail } from './migrations/2026-11-24-usage-detail.ts';
+import { usageRollups } from './migrations/2026-11-24-usage-rollups.ts';
 import type { Database } from './schema.ts';
 
 /** In order, oldest first. A migration that has left the house is never changed: add another one. */
 const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-23-foundation', foundation],
   ['2026-11-24-usage-detail', usageDetail],
+  ['2026-11-24-usage-rollups', usageRollups],
 ];
 
 /**
