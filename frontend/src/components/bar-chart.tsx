@@ -17,16 +17,19 @@ const colourOf = (series: BarSeries, place: number, alone: boolean): string =>
 
 /**
  * Stacked bars over time. The bar under the pointer, or the one that the arrow keys chose, is told in words below.
+ * @param unit what one bar is: an hour, a day
  * @param labels one a bar, short enough for the axis
  * @param titles one a bar, exact
  */
 export function BarChart({
   title,
+  unit,
   labels,
   titles,
   series,
 }: {
   title: string;
+  unit: string;
   labels: readonly string[];
   titles: readonly string[];
   series: readonly BarSeries[];
@@ -58,7 +61,7 @@ export function BarChart({
   };
 
   return (
-    <div ref={frame} className="min-w-0">
+    <div ref={frame} className="min-w-0 overflow-hidden">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys choose a bar. */}
       <section tabIndex={0} aria-label={`${title}: choose a bar with the arrow keys`} onKeyDown={walk}>
         <svg
@@ -114,7 +117,9 @@ export function BarChart({
         </svg>
       </section>
       <p className="mt-2 min-h-5 text-xs text-muted" aria-live="polite">
-        {place === null ? '' : `${titles[place]} · ${formatCount(sums[place] ?? 0)}`}
+        {place === null
+          ? `At most ${formatCount(Math.max(0, ...sums))} in one ${unit}.`
+          : `${titles[place]} · ${formatCount(sums[place] ?? 0)}`}
       </p>
       {alone ? null : (
         <ul className="mt-1 flex flex-wrap gap-x-4 gap-y-1 text-xs">

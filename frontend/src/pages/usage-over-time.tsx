@@ -52,6 +52,7 @@ export function UsageOverTime({
       {series.data ? (
         <BarChart
           title={`${show === 'tokens' ? 'Tokens' : 'Requests'} by ${series.data.bucket}`}
+          unit={series.data.bucket}
           labels={series.data.times.map((time) => shortTime(time, series.data.bucket, range))}
           titles={series.data.times.map((time) => exactTime(time, series.data.bucket))}
           series={series.data.series.map((one) => ({

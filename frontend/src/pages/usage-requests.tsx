@@ -78,8 +78,8 @@ function Row({ record, onOpen }: { record: ListedUsage; onOpen: (requestId: stri
           {formatAgo(record.at)}
         </button>
       </td>
-      <td className="px-3 py-2">{record.key_name ?? 'playground'}</td>
-      <td className="px-3 py-2 font-mono text-xs">{record.served_name}</td>
+      <td className="px-3 py-2 whitespace-nowrap">{record.key_name ?? 'playground'}</td>
+      <td className="px-3 py-2 font-mono text-xs whitespace-nowrap">{record.served_name}</td>
       <td className="px-3 py-2 font-mono text-xs">{record.endpoint.replace('/v1/', '')}</td>
       <td className="px-3 py-2 text-right">{formatCount(record.prompt_tokens)}</td>
       <td className="px-3 py-2 text-right">

@@ -65,7 +65,7 @@ export function UsageRanking({
 }) {
   const most = Math.max(1, ...rows.map(({ requests }) => requests));
   return (
-    <Card title={title}>
+    <Card title={title} className="min-w-0">
       <ol className="space-y-2">
         {rows.map(({ id, name, requests, errors, tokens }) => (
           <li key={id}>
