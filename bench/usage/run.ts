@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Kysely } from 'kysely';
 import { listKeys } from '../../backend/src/db/key-records.ts';
@@ -17,7 +20,7 @@ import { startPostgres } from '../../tests/db/postgres-server.ts';
 import { usageOf } from '../../tests/db/usage-record.ts';
 import { fillYear, keys, models } from './year.ts';
 
-// How long the control plane's questions about usage take after a year of 100 requests a second, on real Postgres.
+// How long the control plane's questions about usage take after a year of 100 requests a second, on real Postgres or with --embedded.
 
 interface Row {
   readonly question: string;
@@ -29,7 +32,11 @@ interface Row {
 
 const goalMs = 1000;
 const { values: options } = parseArgs({
-  options: { json: { type: 'boolean' }, requests: { type: 'string', default: '2000000' }, url: { type: 'string' } },
+  options: {
+    json: { type: 'boolean' },
+    requests: { type: 'string', default: '2000000' },
+    embedded: { type: 'boolean' },
+  },
 });
 const tell = (text: string) => process.stderr.write(`${text}\n`);
 const day = 86_400_000;
@@ -84,18 +91,17 @@ async function questions(db: Kysely<Database>): Promise<Row[]> {
   const asked: readonly (readonly [string, () => Promise<unknown>])[] = [
     ['series 24 h by hour', () => analytics.series({ ...last(1), group: 'none' })],
     ['series 7 d by hour and model', () => analytics.series({ ...last(7), group: 'model' })],
-    ['series 30 d by hour and key', () => analytics.series({ ...last(30), bucket: 'hour', group: 'key' })],
-    ['series 92 d by hour and key', () => analytics.series({ ...last(92), bucket: 'hour', group: 'key' })],
+    ['series 31 d by hour and key', () => analytics.series({ ...last(31), bucket: 'hour', group: 'key' })],
     [
-      'series 92 d by hour of one key',
-      () => analytics.series({ ...last(92), bucket: 'hour', group: 'none', key_id: 'k3' }),
+      'series 31 d by hour of one key',
+      () => analytics.series({ ...last(31), bucket: 'hour', group: 'none', key_id: 'k3' }),
     ],
     ['series 1 y by day and model', () => analytics.series({ ...last(365), group: 'model' })],
     ['series 1 y by day and key', () => analytics.series({ ...last(365), group: 'key' })],
     ['series 1 y by day of one key', () => analytics.series({ ...last(365), group: 'model', key_id: 'k3' })],
     ['summary 24 h', () => analytics.summary(last(1))],
     ['summary 30 d by day', () => analytics.summary(last(30))],
-    ['summary 30 d by hour', () => analytics.summary({ ...last(30), bucket: 'hour' })],
+    ['summary 31 d by hour', () => analytics.summary({ ...last(31), bucket: 'hour' })],
     ['summary 1 y', () => analytics.summary(last(365))],
     ['list, newest', () => listUsage(db, { limit: 100 })],
     ['list, a later page', () => listUsage(db, { limit: 100, cursor })],
@@ -129,9 +135,10 @@ async function whileSweeping(db: Kysely<Database>): Promise<Row> {
   return row;
 }
 
-const server = options.url === undefined ? await startPostgres() : null;
+const server = options.embedded ? null : await startPostgres();
+const dataDir = mkdtempSync(join(tmpdir(), 'cortex-bench-usage-'));
 try {
-  const { db, close } = await openDatabase({ url: options.url ?? server?.url ?? '' });
+  const { db, close } = await openDatabase(server ? { url: server.url } : { dataDir });
   try {
     tell(`filling a year: ${8760 * keys * models} hours, ${options.requests} single requests`);
     tell(`filled in ${Math.round(await timeOf(() => fillYear(db, Number(options.requests))))} ms`);
@@ -144,4 +151,5 @@ try {
   }
 } finally {
   await server?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
 }

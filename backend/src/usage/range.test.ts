@@ -17,7 +17,12 @@ describe('the range of a question', () => {
     expect(asked).toEqual(['2026-04-30T00:00:00.000Z', '2026-06-01T00:00:00.000Z', 'day']);
   });
 
+  it('may be 31 days of hours up to any moment', () => {
+    expect(ask({ from: '2026-05-15T12:34:56Z', bucket: 'hour' })[0]).toBe('2026-05-15T12:00:00.000Z');
+  });
+
   it.each([
+    [{ from: '2026-05-15T11:34:56Z', bucket: 'hour' }, 'a range by hour may be 31 days long'],
     [{ from: '2026-02-01T00:00:00Z', to: '2026-01-01T00:00:00Z' }, 'must be before to'],
     [{ from: '2026-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z' }, 'must be before to'],
     [{ from: '2027-01-01T00:00:00Z' }, 'must be before now'],

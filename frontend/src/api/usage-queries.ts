@@ -5,7 +5,8 @@ import { rangeOf, type UsageRange } from '../usage-range.ts';
 import { call } from './client.ts';
 
 type Filter = Pick<UsageFilter, 'model' | 'key_id' | 'outcome'>;
-const everyMs = 10_000;
+/** In the sums of a month a few seconds change nothing. */
+const everyMs = (range: UsageRange): number => (range === '24h' ? 10_000 : 60_000);
 
 /** The range is worked out when it is asked, so that it goes on with the time. */
 export const usageQueries = {
@@ -13,14 +14,14 @@ export const usageQueries = {
     queryOptions({
       queryKey: ['usage', 'series', range, group, filter],
       queryFn: () => call('usageSeries', { query: { ...rangeOf(range), ...filter, group } }),
-      refetchInterval: everyMs,
+      refetchInterval: everyMs(range),
       placeholderData: keepPreviousData,
     }),
   summary: (range: UsageRange, filter: Filter) =>
     queryOptions({
       queryKey: ['usage', 'summary', range, filter],
       queryFn: () => call('usageSummary', { query: { ...rangeOf(range), ...filter } }),
-      refetchInterval: everyMs,
+      refetchInterval: everyMs(range),
       placeholderData: keepPreviousData,
     }),
   requests: (range: UsageRange, filter: Filter) =>
@@ -38,7 +39,7 @@ export const usageQueries = {
       initialPageParam: null as string | null,
       getNextPageParam: (page) => page.next_cursor,
       // Someone who reads further down is not to be moved.
-      refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 1 ? false : everyMs),
+      refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 1 ? false : everyMs(range)),
       placeholderData: keepPreviousData,
     }),
 };
