@@ -202,6 +202,18 @@ onBothDatabases((database) => {
       expect(sum([...(await stored('day')).values()].map(({ requests }) => requests))).toBe(480);
     });
 
+    it('are not stopped by a name that no text of the database can hold', async () => {
+      const names = ['\u0000', 'a\u0000b', '\uD800', '\uDC00x', '\\u0000', '🙂', "';--", '{"a":1}'];
+      await insertUsage(
+        db(),
+        names.map((name) => usageOf({ served_name: name, requested_name: name, cause: name })),
+      );
+      const { records: found } = await listUsage(db(), { limit: 20 });
+      expect(found.map((one) => one.served_name).sort()).toEqual(
+        ['\uFFFD', 'a\uFFFDb', '\uFFFD', '\uFFFDx', '\\u0000', '🙂', "';--", '{"a":1}'].sort(),
+      );
+    });
+
     it('take nothing of a batch that fails', async () => {
       const bad = [usageOf(), usageOf({ prompt_tokens: 2 ** 70 })];
       await expect(insertUsage(db(), bad)).rejects.toThrow();

@@ -43,7 +43,7 @@ export async function insertUsage(db: Executor, records: readonly UsageRecord[])
     with horizon as (select kept_since from usage_horizon for share),
     inserted as (
       insert into usage (${sql.raw(columns)})
-      select ${sql.raw(columns)} from json_to_recordset(${JSON.stringify(records)}::text::json) as given(${sql.raw(columnsWithTypes)})
+      select ${sql.raw(columns)} from json_to_recordset(${JSON.stringify(records, storable)}::text::json) as given(${sql.raw(columnsWithTypes)})
       where at >= coalesce((select kept_since from horizon), '-infinity')
       order by request_id
       on conflict (request_id) do nothing
@@ -52,6 +52,10 @@ export async function insertUsage(db: Executor, records: readonly UsageRecord[])
     hourly as (${addToRollup('hour', 'inserted')})
     ${addToRollup('day', 'inserted')}`.execute(db);
 }
+
+/** Clients name models, and what Postgres can't hold in a text would stop this batch and all behind it. */
+const storable = (_key: string, value: unknown): unknown =>
+  typeof value === 'string' ? value.replaceAll('\u0000', '\uFFFD').replace(/\p{Surrogate}/gu, '\uFFFD') : value;
 
 export interface UsagePage {
   readonly records: ListedUsage[];
