@@ -17,9 +17,11 @@ export interface Route {
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
-  /** The answer's body; `stream` answers with server-sent events of this shape, `text` with plain text. */
+  /** The answer's body; `stream` answers with server-sent events of this shape, `download` with a file. */
   readonly response: z.ZodType;
-  readonly kind?: 'json' | 'stream' | 'text';
+  readonly kind?: 'json' | 'stream' | 'download';
+  /** Of a download. */
+  readonly contentType?: string;
 }
 
 /** Declares a route and keeps its exact types. */

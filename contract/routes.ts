@@ -6,6 +6,7 @@ import type { Route } from './route.ts';
 import { routingRoutes } from './routing.ts';
 import { systemRoutes } from './system.ts';
 import { usageRoutes } from './usage.ts';
+import { usageAnalyticsRoutes } from './usage-analytics.ts';
 
 /** Every route of the control plane by its name. The server must handle each; a missing handler does not compile. */
 export const routes = {
@@ -15,6 +16,7 @@ export const routes = {
   ...routingRoutes,
   ...systemRoutes,
   ...usageRoutes,
+  ...usageAnalyticsRoutes,
 };
 export type Routes = typeof routes;
 export type RouteName = keyof Routes;

@@ -38,24 +38,64 @@ export const usageRecord = z.object({
 });
 export type UsageRecord = z.infer<typeof usageRecord>;
 
+const time = z.iso.datetime({ offset: true });
+
+/** Which requests are meant; what is left out lets all through. */
+export const usageFilter = z.object({
+  /** A served name. */
+  model: z.string().optional(),
+  key_id: z.string().optional(),
+  user_id: z.string().optional(),
+  organization_id: z.string().optional(),
+  endpoint: z.string().optional(),
+  outcome: usageOutcome.optional(),
+  replica: z.string().optional(),
+  /** The first moment that counts. */
+  from: time.optional(),
+  /** The first moment that does not count any more. */
+  to: time.optional(),
+});
+export type UsageFilter = z.infer<typeof usageFilter>;
+
+/** A row as people see it. */
+export const listedUsage = usageRecord.extend({ key_name: z.string().nullable() });
+export type ListedUsage = z.infer<typeof listedUsage>;
+
 export const usageRoutes = {
   listUsage: defineRoute({
     method: 'GET',
     path: '/admin/usage',
     access: 'usage:read',
-    summary: 'The newest requests',
-    query: z.object({
+    summary: 'Single requests, newest first, as long as USAGE_RETENTION_DAYS keeps them',
+    query: usageFilter.extend({
       limit: z.coerce.number().int().min(1).max(1000).default(100),
-      model: z.string().optional(),
-      key_id: z.string().optional(),
+      /** The next_cursor of the page before. */
+      cursor: z.string().optional(),
     }),
     response: z.object({
-      records: z.array(usageRecord.extend({ key_name: z.string().nullable() })),
-      totals: z.object({
-        requests: z.number().int(),
-        prompt_tokens: z.number().int(),
-        completion_tokens: z.number().int(),
-      }),
+      records: z.array(listedUsage),
+      /** Null at the end. */
+      next_cursor: z.string().nullable(),
     }),
+  }),
+  exportUsageCsv: defineRoute({
+    method: 'GET',
+    path: '/admin/usage/export.csv',
+    access: 'usage:read',
+    summary: 'All single requests that match, newest first, as a table',
+    query: usageFilter,
+    kind: 'download',
+    contentType: 'text/csv; charset=utf-8',
+    response: z.string(),
+  }),
+  exportUsageNdjson: defineRoute({
+    method: 'GET',
+    path: '/admin/usage/export.ndjson',
+    access: 'usage:read',
+    summary: 'All single requests that match, newest first, one JSON object a line',
+    query: usageFilter,
+    kind: 'download',
+    contentType: 'application/x-ndjson; charset=utf-8',
+    response: z.string(),
   }),
 };

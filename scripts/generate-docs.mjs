@@ -110,7 +110,8 @@ function api() {
     described('Path', route.params, 'input');
     described('Query', route.query, 'input');
     described('Body', route.body, 'input');
-    described(route.kind === 'stream' ? 'Answer (server-sent events)' : 'Answer', route.response, 'output');
+    if (route.kind === 'download') lines.push(`- Answer: a file, \`${route.contentType}\``);
+    else described(route.kind === 'stream' ? 'Answer (server-sent events)' : 'Answer', route.response, 'output');
   }
   return `${lines.join('\n')}\n`;
 }

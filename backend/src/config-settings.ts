@@ -265,6 +265,20 @@ export const settingDefinitions = {
     allowed: 'a path',
     schema: text,
   }),
+  USAGE_RETENTION_DAYS: setting({
+    group: 'Storage',
+    description: 'Days that single requests are kept in the list of usage. Sums by hour and by day stay longer.',
+    default: '30',
+    allowed: wholeAllowed(1, 3650),
+    schema: whole(1, 3650),
+  }),
+  USAGE_HOURLY_RETENTION_DAYS: setting({
+    group: 'Storage',
+    description: 'Days that sums by hour are kept. Sums by day are kept for ever.',
+    default: '400',
+    allowed: wholeAllowed(1, 3650),
+    schema: whole(1, 3650),
+  }),
 
   REDIS_URL: setting({
     group: 'Services',

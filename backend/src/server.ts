@@ -11,7 +11,9 @@ import { createHandlers } from './admin/handlers.ts';
 import { createAdminServer } from './admin/server.ts';
 import type { Config } from './config.ts';
 import { openDatabase } from './db/open.ts';
-import { insertUsage, listUsage, totalUsage } from './db/usage-records.ts';
+import { insertUsage, listUsage } from './db/usage-records.ts';
+import { deleteHoursBefore, deleteUsageBefore, raiseUsageHorizon } from './db/usage-retention.ts';
+import { groupNames, largestGroups, outcomeCounts, rollupTotals, seriesPoints } from './db/usage-series.ts';
 import { EngineClient } from './gateway/engine-client/engine-client.ts';
 import { createGateway, type Timing } from './gateway/gateway.ts';
 import { checkEndpoints } from './gateway/health-checks.ts';
@@ -27,7 +29,9 @@ import { RoutingTable } from './routing/table.ts';
 import { Rules } from './rules/rules.ts';
 import { SystemStatus } from './system/system-status.ts';
 import { createUiServer } from './ui-server.ts';
+import { UsageAnalytics } from './usage/analytics.ts';
 import { UsageJournal } from './usage/journal.ts';
+import { UsageRetention } from './usage/retention.ts';
 import { UsageWriter } from './usage/writer.ts';
 import { listenOnControlSocket } from './workers/control-socket.ts';
 import { startWorkers, type WorkerPoolOptions } from './workers/worker-pool.ts';
@@ -103,6 +107,25 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const journal = await UsageJournal.open({ dir: join(dataDir, 'usage'), logger });
   const writer = new UsageWriter({ journal, insert: (records) => insertUsage(db, records), logger });
   closing.add(() => writer.close());
+  const retention = new UsageRetention({
+    retentionDays: settings.USAGE_RETENTION_DAYS,
+    hourlyRetentionDays: settings.USAGE_HOURLY_RETENTION_DAYS,
+    raiseHorizon: (before) => raiseUsageHorizon(db, before),
+    deleteRequests: (before, limit) => deleteUsageBefore(db, before, limit),
+    deleteHours: (before, limit) => deleteHoursBefore(db, before, limit),
+    logger,
+  });
+  closing.add(() => retention.close());
+  const analytics = new UsageAnalytics(
+    {
+      largestGroups: (...question) => largestGroups(db, ...question),
+      seriesPoints: (...question) => seriesPoints(db, ...question),
+      totals: (range) => rollupTotals(db, range),
+      outcomes: (range) => outcomeCounts(db, range),
+      names: (group, ids) => groupNames(db, group, ids),
+    },
+    settings.USAGE_HOURLY_RETENTION_DAYS,
+  );
 
   const engine = new DockerEngine({ host: settings.DOCKER_HOST });
   closing.add(() => engine.close());
@@ -128,7 +151,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     models,
     rules,
     system,
-    usage: { list: (filter) => listUsage(db, filter), total: (filter) => totalUsage(db, filter) },
+    usage: { page: (filter) => listUsage(db, filter), analytics },
     imageReadiness: async () =>
       imageReadiness({ engine, catalog, bill: await readLoadedBill(config.packageDir), offlineMode: offlineMode() }),
     version,

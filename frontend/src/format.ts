@@ -21,3 +21,14 @@ export function formatAgo(iso: string): string {
 }
 
 export const formatCount = (value: number): string => value.toLocaleString('en');
+
+const short = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
+/** 12.3K: where there is room for few characters; the whole number belongs into the title. */
+export const formatShort = (value: number): string => short.format(value);
+
+/** 340 ms, 2.4 s, 3.1 min; a dash where nothing was measured. */
+export function formatDuration(ms: number | null): string {
+  if (ms === null) return '–';
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60_000).toFixed(1)} min`;
+}

@@ -1,9 +1,11 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { z } from 'zod';
+import { usageOutcome } from '../../contract/usage.ts';
 import { ApiError } from './api/client.ts';
 import { queries, queryClient } from './api/queries.ts';
 import { Frame } from './frame.tsx';
 import { SignIn } from './pages/sign-in.tsx';
+import { usageRanges } from './usage-range.ts';
 
 const root = createRootRoute({ notFoundComponent: () => <p className="p-6">There is no such page.</p> });
 
@@ -78,6 +80,16 @@ const keys = createRoute({
 const usage = createRoute({
   getParentRoute: () => inside,
   path: '/usage',
+  validateSearch: z.object({
+    range: z.enum(usageRanges).optional(),
+    split: z.enum(['model', 'key']).optional(),
+    show: z.enum(['tokens']).optional(),
+    model: z.string().optional(),
+    key: z.string().optional(),
+    outcome: usageOutcome.optional(),
+    /** The request whose details are open. */
+    request: z.string().optional(),
+  }),
   component: lazyRouteComponent(() => import('./pages/usage.tsx'), 'Usage'),
 });
 const system = createRoute({

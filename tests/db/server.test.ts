@@ -324,3 +324,39 @@ it('a stop ends open event streams and frees the ports', async () => {
   await expect(fetch(`${at}/health`)).rejects.toThrow();
   rmSync(other, { recursive: true, force: true });
 });
+
+describe('usage', () => {
+  const get = (path: string) => fetch(api + path, { headers: { cookie: adminCookie } });
+
+  it('is exported as a file that no browser shows', async () => {
+    const csv = await get('/admin/usage/export.csv');
+    expect(csv.status).toBe(200);
+    expect(csv.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+    expect(csv.headers.get('content-disposition')).toBe('attachment; filename="cortex-usage-export.csv"');
+    expect(csv.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(await csv.text()).toMatch(/^\uFEFF?request_id,at,key_id/);
+    const ndjson = await get('/admin/usage/export.ndjson');
+    expect(ndjson.status).toBe(200);
+    expect(await ndjson.text()).toBe('');
+  });
+
+  it.each([
+    ['/admin/usage?cursor=made-up', 'cursor'],
+    ['/admin/usage?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z', 'from'],
+    ['/admin/usage/export.csv?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z', 'from'],
+    ['/admin/usage/series?from=yesterday', 'from'],
+    ['/admin/usage/series?from=2020-01-01T00:00:00Z&bucket=hour', 'from'],
+    ['/admin/usage/series?bucket=minute', 'bucket'],
+    ['/admin/usage/summary?outcome=good', 'outcome'],
+  ])('%s names what is wrong', async (path, param) => {
+    const answer = await get(path);
+    expect(answer.status).toBe(400);
+    expect(errorBody.parse(await answer.json()).error).toMatchObject({ code: 'invalid_request', param });
+  });
+
+  it('of a day without requests is a row of zeros', async () => {
+    const answer = await get('/admin/usage/series?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z');
+    const { series } = routes.usageSeries.response.parse(await answer.json());
+    expect(series[0]?.requests).toEqual(Array.from({ length: 24 }, () => 0));
+  });
+});

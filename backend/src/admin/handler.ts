@@ -16,7 +16,8 @@ export interface StreamContext extends HandlerContext {
 type ContextOf<N extends RouteName> = (Routes[N] extends { kind: 'stream' } ? StreamContext : HandlerContext) &
   (Routes[N]['access'] extends 'public' | 'local' ? { readonly session: null } : { readonly session: SessionRecord });
 
-type AnswerOf<N extends RouteName> = Routes[N] extends { kind: 'stream' }
+/** A download's pieces are parts of one file, and it is made only as fast as the client takes it. */
+type AnswerOf<N extends RouteName> = Routes[N] extends { kind: 'stream' | 'download' }
   ? AsyncIterable<RouteResponse<Routes[N]>>
   : Promise<RouteResponse<Routes[N]>>;
 

@@ -10,10 +10,12 @@ import type {
 import { rightsOf } from '../../../contract/rights.ts';
 import type { ImageReadiness } from '../../../contract/system.ts';
 import type { SessionRecord } from '../db/identity-records.ts';
-import type { ListedUsage, UsageFilter, UsageTotals } from '../db/usage-records.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Rules } from '../rules/rules.ts';
 import type { SystemStatus } from '../system/system-status.ts';
+import type { UsageAnalytics } from '../usage/analytics.ts';
+import { csvExport, ndjsonExport, type PageReader } from '../usage/export.ts';
+import { checkOrder } from '../usage/range.ts';
 import type { Handlers } from './handler.ts';
 import { endedSessionCookie, sessionCookie } from './session-cookie.ts';
 
@@ -40,10 +42,7 @@ export interface HandlerParts {
   readonly models: ModelOperations;
   readonly rules: Rules;
   readonly system: SystemStatus;
-  readonly usage: {
-    list(filter: UsageFilter): Promise<ListedUsage[]>;
-    total(filter: Omit<UsageFilter, 'limit'>): Promise<UsageTotals>;
-  };
+  readonly usage: { readonly page: PageReader; readonly analytics: UsageAnalytics };
   readonly imageReadiness: () => Promise<ImageReadiness>;
   readonly version: string;
   readonly offlineMode: () => Promise<boolean> | boolean;
@@ -133,8 +132,19 @@ export function createHandlers(parts: HandlerParts): Handlers {
     systemSummary: () => system.summary(),
 
     listUsage: async ({ query }) => {
-      const [records, totals] = await Promise.all([usage.list(query), usage.total(query)]);
-      return { records, totals };
+      checkOrder(query);
+      const { records, next_cursor } = await usage.page(query);
+      return { records: [...records], next_cursor };
     },
+    exportUsageCsv: ({ query }) => {
+      checkOrder(query);
+      return csvExport(usage.page, query);
+    },
+    exportUsageNdjson: ({ query }) => {
+      checkOrder(query);
+      return ndjsonExport(usage.page, query);
+    },
+    usageSeries: ({ query }) => usage.analytics.series(query),
+    usageSummary: ({ query }) => usage.analytics.summary(query),
   };
 }

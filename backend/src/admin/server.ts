@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
 import swagger from '@fastify/swagger';
 import Fastify, {
   type FastifyBaseLogger,
@@ -102,7 +103,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
         ...(route.params ? { params: route.params } : {}),
         ...(route.query ? { querystring: route.query } : {}),
         ...(route.body ? { body: route.body } : {}),
-        ...(route.kind === 'stream' ? {} : { response: { 200: route.response } }),
+        ...(route.kind === 'stream' || route.kind === 'download' ? {} : { response: { 200: route.response } }),
       },
       // A body whose fields all have defaults may be left out.
       ...(route.body
@@ -121,6 +122,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
           setCookie: (header: string) => void reply.header('set-cookie', header),
         };
         if (route.kind === 'stream') return stream(input, context, request, reply, handle);
+        if (route.kind === 'download') return download(route, handle(input, context) as AsyncIterable<string>, reply);
         return handle(input, context);
       },
     });
@@ -182,6 +184,24 @@ const rootRoute = defineRoute({
   summary: 'Where the UI is',
   response: z.object({ name: z.string(), ui: z.string(), api: z.string(), health: z.string() }),
 });
+
+/** Waits for the first piece, so that what fails at once is answered like any other error. */
+async function download(route: Route, pieces: AsyncIterable<string>, reply: FastifyReply): Promise<FastifyReply> {
+  const source = pieces[Symbol.asyncIterator]();
+  let next = await source.next();
+  async function* all() {
+    try {
+      for (; !next.done; next = await source.next()) yield next.value;
+    } finally {
+      await source.return?.();
+    }
+  }
+  const fileName = route.path.slice(1).replace('admin/', 'cortex-').replaceAll('/', '-');
+  return reply
+    .type(route.contentType ?? 'application/octet-stream')
+    .header('content-disposition', `attachment; filename="${fileName}"`)
+    .send(Readable.from(all(), { objectMode: false }));
+}
 
 function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = toCortexError(error, bodyLimitBytes);

@@ -51,13 +51,13 @@ const shownKeys = (db: Executor) =>
     .leftJoin(
       (e) =>
         e
-          .selectFrom('usage')
+          .selectFrom('usage_daily')
           .select((u) => [
-            'usage.key_id',
-            u.fn.countAll<number>().as('requests'),
-            u.fn.max('usage.at').as('last_used_at'),
+            'usage_daily.key_id',
+            u.fn.sum<number>('usage_daily.requests').as('requests'),
+            u.fn.max('usage_daily.last_at').as('last_used_at'),
           ])
-          .groupBy('usage.key_id')
+          .groupBy('usage_daily.key_id')
           .as('used'),
       (join) => join.onRef('used.key_id', '=', 'api_keys.id'),
     )

@@ -2,6 +2,7 @@ import { type Kysely, type Migration, Migrator, sql } from 'kysely';
 import { CortexError } from '../../../contract/errors.ts';
 import { foundation } from './migrations/2026-11-23-foundation.ts';
 import { usageDetail } from './migrations/2026-11-24-usage-detail.ts';
+import { usageRollups } from './migrations/2026-11-24-usage-rollups.ts';
 import { routing } from './migrations/2026-11-25-routing.ts';
 import type { Database } from './schema.ts';
 
@@ -9,6 +10,7 @@ import type { Database } from './schema.ts';
 const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-23-foundation', foundation],
   ['2026-11-24-usage-detail', usageDetail],
+  ['2026-11-24-usage-rollups', usageRollups],
   ['2026-11-25-routing', routing],
 ];
 

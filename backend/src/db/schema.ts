@@ -117,6 +117,39 @@ interface ServingTable {
   settings: Json;
 }
 
+/** The bars of contract/usage-analytics.ts, one column each. */
+type Bar = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13;
+type Histograms = { [C in `${'duration' | 'ttft'}_h${Bar}`]: number };
+
+/** Sums over an hour or a day of UTC. What a request does not have (a key, a replica) is an empty text. */
+interface UsageRollupTable extends Histograms {
+  bucket: Time;
+  key_id: string;
+  user_id: string;
+  organization_id: string;
+  served_name: string;
+  replica: string;
+  endpoint: string;
+  outcome: string;
+  requests: number;
+  estimated: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  cached_tokens: number;
+  duration_ms: number;
+  queue_ms: number;
+  /** Of streams with a first byte, and how many those were. */
+  ttft_ms: number;
+  ttft_count: number;
+  last_at: Time;
+}
+
+interface UsageHorizonTable {
+  one: boolean;
+  /** Single requests before it may be deleted already, so one that comes now can't be told from a repeated one. */
+  kept_since: Time;
+}
+
 /** Every table. */
 export interface Database {
   organizations: OrganizationsTable;
@@ -129,6 +162,9 @@ export interface Database {
   endpoints: EndpointsTable;
   limits: LimitsTable;
   serving: ServingTable;
+  usage_hourly: UsageRollupTable;
+  usage_daily: UsageRollupTable;
+  usage_horizon: UsageHorizonTable;
 }
 
 /** What a repository takes first: the database, or a transaction of it. */

@@ -1,57 +1,113 @@
-import type { UsageRecord } from '../../../contract/usage.ts';
-import { usageOutcome } from '../../../contract/usage.ts';
+import { sql } from 'kysely';
+import { CortexError } from '../../../contract/errors.ts';
+import { type ListedUsage, type UsageFilter, type UsageRecord, usageOutcome } from '../../../contract/usage.ts';
 import type { Executor } from './schema.ts';
+import { addToRollup } from './usage-rollup.ts';
 
-/** Writes a batch; a request that is there already is left alone, so a batch may be written again after a crash. */
+const columnTypes: Readonly<Record<keyof UsageRecord, string>> = {
+  request_id: 'text',
+  at: 'timestamptz',
+  key_id: 'text',
+  user_id: 'text',
+  organization_id: 'text',
+  model_id: 'text',
+  served_name: 'text',
+  requested_name: 'text',
+  replica: 'text',
+  endpoint: 'text',
+  streamed: 'boolean',
+  status: 'integer',
+  outcome: 'text',
+  prompt_tokens: 'bigint',
+  completion_tokens: 'bigint',
+  cached_tokens: 'bigint',
+  estimated: 'boolean',
+  duration_ms: 'double precision',
+  queue_ms: 'double precision',
+  first_byte_ms: 'double precision',
+  cause: 'text',
+};
+const columns = Object.keys(columnTypes).join(', ');
+const columnsWithTypes = Object.entries(columnTypes)
+  .map(([name, type]) => `${name} ${type}`)
+  .join(', ');
+
+/**
+ * Writes a batch and adds it to the roll-ups, all or nothing. A request that is there already is left alone and not
+ * added again, so a batch may be written again after a crash. One from before the horizon is left out: it can't be told
+ * any more whether it was there. Rows are written in the order of their keys, so that two processes never wait crosswise.
+ */
 export async function insertUsage(db: Executor, records: readonly UsageRecord[]): Promise<void> {
   if (records.length === 0) return;
-  await db
-    .insertInto('usage')
-    .values([...records])
-    .onConflict((conflict) => conflict.column('request_id').doNothing())
-    .execute();
+  await sql`
+    with horizon as (select kept_since from usage_horizon for share),
+    inserted as (
+      insert into usage (${sql.raw(columns)})
+      select ${sql.raw(columns)} from json_to_recordset(${JSON.stringify(records, storable)}::text::json) as given(${sql.raw(columnsWithTypes)})
+      where at >= coalesce((select kept_since from horizon), '-infinity')
+      order by request_id
+      on conflict (request_id) do nothing
+      returning *
+    ),
+    hourly as (${addToRollup('hour', 'inserted')})
+    ${addToRollup('day', 'inserted')}`.execute(db);
 }
 
-export interface UsageFilter {
-  readonly limit: number;
-  /** A served name. */
-  readonly model?: string | undefined;
-  readonly key_id?: string | undefined;
+/** Clients name models, and what Postgres can't hold in a text would stop this batch and all behind it. */
+const storable = (_key: string, value: unknown): unknown =>
+  typeof value === 'string' ? value.replaceAll('\u0000', '\uFFFD').replace(/\p{Surrogate}/gu, '\uFFFD') : value;
+
+export interface UsagePage {
+  readonly records: ListedUsage[];
+  readonly next_cursor: string | null;
 }
 
-export type ListedUsage = UsageRecord & { key_name: string | null };
-
-/** The newest requests, newest first. */
-export async function listUsage(db: Executor, filter: UsageFilter): Promise<ListedUsage[]> {
+/**
+ * A page of single requests, newest first. What comes in meanwhile is before the first page and moves nothing.
+ * @throws CortexError invalid_request for a cursor that is not from here
+ */
+export async function listUsage(
+  db: Executor,
+  filter: UsageFilter & { limit: number; cursor?: string | undefined },
+): Promise<UsagePage> {
   let query = db
     .selectFrom('usage')
     .leftJoin('api_keys', 'api_keys.id', 'usage.key_id')
     .selectAll('usage')
     .select('api_keys.name as key_name')
     .orderBy('usage.at', 'desc')
-    .limit(filter.limit);
+    .orderBy('usage.request_id', 'desc')
+    .limit(filter.limit + 1);
   if (filter.model !== undefined) query = query.where('usage.served_name', '=', filter.model);
-  if (filter.key_id !== undefined) query = query.where('usage.key_id', '=', filter.key_id);
+  if (filter.from !== undefined) query = query.where('usage.at', '>=', new Date(filter.from));
+  if (filter.to !== undefined) query = query.where('usage.at', '<', new Date(filter.to));
+  for (const name of ['key_id', 'user_id', 'organization_id', 'endpoint', 'outcome', 'replica'] as const) {
+    const value = filter[name];
+    if (value !== undefined) query = query.where(`usage.${name}`, '=', value);
+  }
+  // Said in words, so that the index that leaves the good ones out is found whatever the value is.
+  if (filter.outcome !== undefined && filter.outcome !== 'ok') query = query.where(sql<boolean>`usage.outcome <> 'ok'`);
+  if (filter.cursor !== undefined) {
+    const { at, requestId } = readCursor(filter.cursor);
+    query = query.where(sql<boolean>`(usage.at, usage.request_id) < (${at}::timestamptz, ${requestId})`);
+  }
   const rows = await query.execute();
-  return rows.map((row) => ({ ...row, at: row.at.toISOString(), outcome: usageOutcome.parse(row.outcome) }));
+  const records = rows
+    .slice(0, filter.limit)
+    .map((row) => ({ ...row, at: row.at.toISOString(), outcome: usageOutcome.parse(row.outcome) }));
+  const last = records.at(-1);
+  return { records, next_cursor: rows.length > filter.limit && last ? cursorOf(last) : null };
 }
 
-export interface UsageTotals {
-  readonly requests: number;
-  readonly prompt_tokens: number;
-  readonly completion_tokens: number;
-}
+const cursorOf = ({ at, request_id }: UsageRecord): string =>
+  Buffer.from(JSON.stringify([at, request_id])).toString('base64url');
 
-/** Sums over all requests that match, not only those that a list shows. */
-export async function totalUsage(db: Executor, filter: Omit<UsageFilter, 'limit'>): Promise<UsageTotals> {
-  let query = db
-    .selectFrom('usage')
-    .select((e) => [
-      e.fn.countAll<number>().as('requests'),
-      e.fn.coalesce(e.fn.sum<number>('prompt_tokens'), e.lit(0)).as('prompt_tokens'),
-      e.fn.coalesce(e.fn.sum<number>('completion_tokens'), e.lit(0)).as('completion_tokens'),
-    ]);
-  if (filter.model !== undefined) query = query.where('served_name', '=', filter.model);
-  if (filter.key_id !== undefined) query = query.where('key_id', '=', filter.key_id);
-  return query.executeTakeFirstOrThrow();
+function readCursor(cursor: string): { at: string; requestId: string } {
+  try {
+    const [at, requestId] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
+    if (typeof at === 'string' && typeof requestId === 'string') return { at: new Date(at).toISOString(), requestId };
+  } catch {
+    // Told below.
+  }
+  throw new CortexError('invalid_request', { detail: 'cursor is not one that this route gave' }, { param: 'cursor' });
 }

@@ -29,9 +29,13 @@ export async function call<N extends RouteName>(name: N, ...[input]: Arguments<N
     params = {},
     query = {},
     body,
-  } = (input ?? {}) as { params?: Record<string, string>; query?: Record<string, string | number>; body?: unknown };
+  } = (input ?? {}) as {
+    params?: Record<string, string>;
+    query?: Record<string, string | number | undefined>;
+    body?: unknown;
+  };
   const path = route.path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(params[key] ?? ''));
-  const search = new URLSearchParams(Object.entries(query).map(([key, value]) => [key, String(value)]));
+  const search = searchOf(query);
   const answer = await fetch(search.size > 0 ? `${path}?${search}` : path, {
     method: route.method,
     ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
@@ -46,6 +50,12 @@ export async function call<N extends RouteName>(name: N, ...[input]: Arguments<N
   if (!answer.ok) throw await readError(answer);
   return route.response.parse(await answer.json()) as RouteResponse<Routes[N]>;
 }
+
+/** A query as it stands in an address, without what is not set. */
+export const searchOf = (query: Record<string, string | number | undefined>): URLSearchParams =>
+  new URLSearchParams(
+    Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
+  );
 
 export async function readError(answer: Response): Promise<ApiError> {
   const parsed = errorBody.safeParse(await answer.json().catch(() => null));

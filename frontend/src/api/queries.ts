@@ -31,11 +31,6 @@ export const queries = {
       staleTime: 0,
     }),
   keys: queryOptions({ queryKey: ['keys'], queryFn: async () => (await call('listKeys')).keys }),
-  usage: queryOptions({
-    queryKey: ['usage'],
-    queryFn: () => call('listUsage', { query: { limit: 100 } }),
-    refetchInterval: 5_000,
-  }),
   summary: queryOptions({ queryKey: ['summary'], queryFn: () => call('systemSummary'), refetchInterval: 10_000 }),
   images: queryOptions({ queryKey: ['images'], queryFn: () => call('dockerImages'), refetchInterval: 30_000 }),
 };

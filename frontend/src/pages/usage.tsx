@@ -1,78 +1,124 @@
 import { useQuery } from '@tanstack/react-query';
-import { queries } from '../api/queries.ts';
-import { Card, Empty, Failure, Page, Skeleton, Table } from '../components/page.tsx';
-import { Status } from '../components/status.tsx';
-import { formatAgo, formatCount } from '../format.ts';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { Download } from 'lucide-react';
+import type { UsageFilter } from '../../../contract/usage.ts';
+import { searchOf } from '../api/client.ts';
+import { usageQueries } from '../api/usage-queries.ts';
+import { Button, buttonClass } from '../components/button.tsx';
+import { Segments } from '../components/choice.tsx';
+import { Empty, Failure, Page, Skeleton } from '../components/page.tsx';
+import { rangeName, rangeOf, rangeWords, type UsageRange, usageRanges } from '../usage-range.ts';
+import { UsageFilters } from './usage-filters.tsx';
+import { UsageOverTime } from './usage-over-time.tsx';
+import { UsageRequests } from './usage-requests.tsx';
+import { UsageFigures, UsageRanking } from './usage-summary.tsx';
 
+/** Who used what, how much and how fast; every choice is in the address. */
 export function Usage() {
-  const usage = useQuery(queries.usage);
-  const totals = usage.data?.totals;
+  const search = useSearch({ from: '/inside/usage' });
+  const navigate = useNavigate({ from: '/usage' });
+  const range = search.range ?? '24h';
+  const filter: Pick<UsageFilter, 'model' | 'key_id' | 'outcome'> = {
+    ...(search.model === undefined ? {} : { model: search.model }),
+    ...(search.key === undefined ? {} : { key_id: search.key }),
+    ...(search.outcome === undefined ? {} : { outcome: search.outcome }),
+  };
+  const isFiltered = Object.keys(filter).length > 0;
+  const summary = useQuery(usageQueries.summary(range, filter));
+  const choose = (change: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
+  const requests = summary.data?.totals.requests;
+
   return (
-    <Page title="Usage" lead="The newest requests, with the tokens that the engine counted.">
-      {usage.isPending ? <Skeleton /> : null}
-      {usage.isError ? <Failure error={usage.error} retry={() => void usage.refetch()} /> : null}
-      {totals && totals.requests === 0 ? (
-        <Empty title="No request yet">
-          Each request to /v1 becomes a row here: who asked, which model, how many tokens, how long.
-        </Empty>
-      ) : null}
-      {usage.data && totals && totals.requests > 0 ? (
-        <>
-          <div className="grid gap-3 sm:grid-cols-3">
-            {(
-              [
-                ['Requests', totals.requests],
-                ['Prompt tokens', totals.prompt_tokens],
-                ['Completion tokens', totals.completion_tokens],
-              ] as const
-            ).map(([name, value]) => (
-              <Card key={name}>
-                <p className="text-muted">{name}</p>
-                <p className="text-2xl font-semibold">{formatCount(value)}</p>
-              </Card>
-            ))}
-          </div>
-          <Table
-            head={[
-              { name: 'When' },
-              { name: 'Key' },
-              { name: 'Model' },
-              { name: 'Endpoint' },
-              { name: 'Prompt', right: true },
-              { name: 'Completion', right: true },
-              { name: 'Time', right: true },
-              { name: 'Outcome' },
-            ]}
+    <Page
+      title="Usage"
+      lead={`Requests and tokens of ${rangeWords(range)}.`}
+      actions={<ExportLinks range={range} filter={filter} />}
+    >
+      <div className="flex flex-wrap items-center gap-2">
+        <Segments
+          label="Time"
+          value={range}
+          options={usageRanges.map((one) => [one, rangeName(one)] as const)}
+          onChange={(next) => choose({ range: next === '24h' ? undefined : next })}
+        />
+        <UsageFilters range={range} search={search} onChange={choose} />
+      </div>
+      {summary.isPending ? <Skeleton /> : null}
+      {summary.isError ? <Failure error={summary.error} retry={() => void summary.refetch()} /> : null}
+      {summary.data && requests === 0 ? (
+        isFiltered ? (
+          <Empty
+            title="No request matches"
+            action={
+              <Button onClick={() => choose({ model: undefined, key: undefined, outcome: undefined })}>
+                Show all requests
+              </Button>
+            }
           >
-            {usage.data.records.map((record) => (
-              <tr key={record.request_id}>
-                <td className="px-3 py-2 whitespace-nowrap" title={record.at}>
-                  {formatAgo(record.at)}
-                </td>
-                <td className="px-3 py-2">{record.key_name ?? 'playground'}</td>
-                <td className="px-3 py-2 font-mono text-xs">{record.served_name}</td>
-                <td className="px-3 py-2 font-mono text-xs">{record.endpoint.replace('/v1/', '')}</td>
-                <td className="px-3 py-2 text-right">{formatCount(record.prompt_tokens)}</td>
-                <td className="px-3 py-2 text-right">
-                  {record.estimated ? '≈ ' : ''}
-                  {formatCount(record.completion_tokens)}
-                </td>
-                <td className="px-3 py-2 text-right whitespace-nowrap">
-                  {formatCount(Math.round(record.duration_ms))} ms
-                </td>
-                <td className="px-3 py-2">
-                  <Status
-                    mark={record.outcome === 'ok' ? '●' : '▲'}
-                    word={record.outcome.replace('_', ' ')}
-                    tone={record.outcome === 'ok' ? 'ok' : 'warn'}
-                    reason={record.outcome === 'ok' ? null : String(record.status)}
-                  />
-                </td>
-              </tr>
-            ))}
-          </Table>
+            There is none like that in {rangeWords(range)}.
+          </Empty>
+        ) : (
+          <Empty
+            title={`No request yet in ${rangeWords(range)}`}
+            action={
+              range === '1y' ? undefined : (
+                <Button onClick={() => choose({ range: '1y' })}>Look at the last year</Button>
+              )
+            }
+          >
+            Each request to /v1 is counted here: who asked, which model, how many tokens, how long.
+          </Empty>
+        )
+      ) : null}
+      {summary.data && requests !== 0 ? (
+        <>
+          <UsageFigures summary={summary.data} />
+          <UsageOverTime range={range} filter={filter} split={search.split} show={search.show} onChange={choose} />
+          <div className="grid gap-3 lg:grid-cols-2">
+            <UsageRanking title="Models" rows={summary.data.models} onChoose={(model) => choose({ model })} />
+            <UsageRanking title="API keys" rows={summary.data.keys} onChoose={(key) => choose({ key })} />
+          </div>
+          <UsageRequests
+            range={range}
+            filter={filter}
+            opened={search.request}
+            onOpen={(request) => choose({ request })}
+          />
         </>
       ) : null}
     </Page>
+  );
+}
+
+function ExportLinks({
+  range,
+  filter,
+}: {
+  range: UsageRange;
+  filter: Pick<UsageFilter, 'model' | 'key_id' | 'outcome'>;
+}) {
+  const query = searchOf({ ...filter, from: rangeOf(range).from });
+  return (
+    <>
+      <a
+        className={buttonClass()}
+        href={`/admin/usage/export.csv?${query}`}
+        title="All single requests of this view, as a table"
+        download
+      >
+        <Download size={14} aria-hidden />
+        CSV
+      </a>
+      <a
+        className={buttonClass()}
+        href={`/admin/usage/export.ndjson?${query}`}
+        title="All single requests of this view, one JSON object a line"
+        download
+      >
+        <Download size={14} aria-hidden />
+        NDJSON
+      </a>
+    </>
   );
 }

@@ -1,0 +1,122 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openDatabase } from '../../backend/src/db/open.ts';
+import { insertUsage } from '../../backend/src/db/usage-records.ts';
+import { type PostgresServer, startPostgres } from '../db/postgres-server.ts';
+import { usageOf } from '../db/usage-record.ts';
+import { EmbeddedCortex } from '../embedded-cortex.ts';
+import { openChromium } from './chromium.ts';
+
+const pictures = fileURLToPath(new URL('../artifacts/ui/', import.meta.url));
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const minuteMs = 60_000;
+
+describe('the usage page of a busy installation', () => {
+  const cortex = new EmbeddedCortex();
+  let postgres: PostgresServer;
+  let account: { username: string; password: string };
+
+  beforeAll(async () => {
+    mkdirSync(pictures, { recursive: true });
+    postgres = await startPostgres();
+    await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock', DATABASE_URL: postgres.url });
+    account = await cortex.signIn();
+    await cortex.call('changePassword', { body: { current: account.password, next: `${account.password}-new` } });
+    const made = await cortex.call('createKey', { body: { name: 'support-bot', scopes: ['chat'] } });
+    const { db, close } = await openDatabase({ url: postgres.url });
+    const now = Date.now();
+    await insertUsage(
+      db,
+      Array.from({ length: 400 }, (_, n) =>
+        usageOf({
+          request_id: `req_${String(n).padStart(4, '0')}`,
+          at: new Date(now - n * 3 * minuteMs).toISOString(),
+          key_id: n % 3 === 0 ? null : made.key.id,
+          served_name: `a-model-with-a-rather-long-name-${n % 12}`,
+          first_byte_ms: 80 + (n % 50) * 20,
+          duration_ms: 900 + n * 10,
+          ...(n % 25 === 0 ? { outcome: 'engine_error' as const, status: 502, cause: 'engine_interrupted' } : {}),
+        }),
+      ),
+    );
+    await close();
+  });
+  afterAll(async () => {
+    await cortex.stop();
+    await postgres?.stop();
+  });
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    it(`can be read, split, filtered and paged, at every width (${colorScheme})`, async () => {
+      const { context, close } = await openChromium({ colorScheme });
+      try {
+        const page = await context.newPage();
+        const broken: string[] = [];
+        page.on('pageerror', (error) => broken.push(error.message));
+        await page.goto(cortex.ui);
+        await page.getByLabel('User name').fill(account.username);
+        await page.getByLabel('Password', { exact: true }).fill(`${account.password}-new`);
+        await page.getByRole('button', { name: 'Sign in' }).click();
+        await page.waitForURL('**/models');
+
+        for (const [name, path] of [
+          ['usage-day', '/usage'],
+          ['usage-by-model', '/usage?range=7d&split=model&show=tokens'],
+          ['usage-year-by-key', '/usage?range=1y&split=key'],
+        ] as const) {
+          await page.goto(cortex.ui + path);
+          await page.getByRole('img', { name: /(Requests|Tokens) by/ }).waitFor();
+          await page.locator('tbody tr').first().waitFor();
+          await page.evaluate(axeSource);
+          const { violations } = await page.evaluate<{
+            violations: { id: string; impact: string; nodes: { html: string }[] }[];
+          }>('axe.run()');
+          const grave = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+          expect(
+            grave.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
+            name,
+          ).toEqual([]);
+          for (const width of [1440, 1024, 390]) {
+            await page.setViewportSize({ width, height: 900 });
+            await page.screenshot({ path: join(pictures, `${name}-${colorScheme}-${width}.png`) });
+            const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+            expect(overflow, `${name} at ${width}`).toBe(0);
+          }
+          await page.setViewportSize({ width: 1440, height: 900 });
+        }
+
+        await page.goto(`${cortex.ui}/usage`);
+        await expect.poll(() => page.locator('tbody tr').count()).toBe(50);
+        await page.getByRole('button', { name: 'Load more' }).click();
+        await expect.poll(() => page.locator('tbody tr').count()).toBe(100);
+
+        await page.getByLabel('Outcome', { exact: true }).selectOption('engine_error');
+        await expect.poll(() => page.locator('tbody tr').count()).toBe(16);
+        expect(page.url()).toContain('outcome=engine_error');
+        await page.locator('tbody button').first().click();
+        const details = page.getByRole('dialog');
+        await details.getByText('engine_interrupted').waitFor();
+        expect(page.url()).toContain('request=req_0000');
+        await page.reload();
+        await details.getByText('engine_interrupted').waitFor();
+        await details.getByRole('button', { name: 'Close' }).click();
+
+        const download = page.waitForEvent('download');
+        await page.getByRole('link', { name: 'CSV' }).click();
+        const file = await download;
+        expect(file.suggestedFilename()).toBe('cortex-usage-export.csv');
+        expect(
+          readFileSync(await file.path(), 'utf8')
+            .trim()
+            .split('\r\n'),
+        ).toHaveLength(17);
+        expect(broken).toEqual([]);
+      } finally {
+        await close();
+      }
+    });
+  }
+});

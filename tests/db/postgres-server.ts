@@ -1,0 +1,72 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+
+/** Where Debian keeps Postgres's programs. */
+const postgresRoot = '/usr/lib/postgresql';
+export const postgresVersion = existsSync(postgresRoot) ? readdirSync(postgresRoot).sort().at(-1) : undefined;
+
+function postgresBin(): string {
+  if (!postgresVersion) throw new Error('These tests need a Postgres server: apt-get install postgresql');
+  return join(postgresRoot, postgresVersion, 'bin');
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+export interface PostgresServer {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** A real Postgres server of its own in a temporary folder. It refuses to run as root, so root runs it as postgres. */
+export async function startPostgres(): Promise<PostgresServer> {
+  const bin = postgresBin();
+  const dir = mkdtempSync(join(tmpdir(), 'cortex-postgres-'));
+  const asRoot = userInfo().uid === 0;
+  const owner = (flag: '-u' | '-g') => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }).trim());
+  const identity = asRoot ? { uid: owner('-u'), gid: owner('-g') } : {};
+  if (asRoot) execFileSync('chown', ['postgres', dir]);
+  const options = { ...identity, cwd: dir, stdio: 'pipe' as const };
+  execFileSync(join(bin, 'initdb'), ['-D', join(dir, 'data'), '-U', 'cortex', '-A', 'trust', '--no-sync'], options);
+  const port = await freePort();
+  const flags = ['-D', join(dir, 'data'), '-p', `${port}`, '-h', '127.0.0.1', '-k', dir, '-F'];
+  const server: ChildProcess = spawn(join(bin, 'postgres'), flags, { ...options, stdio: 'ignore' });
+  const url = `postgres://cortex@127.0.0.1:${port}/postgres`;
+  await accepting(url, server);
+  return {
+    url,
+    stop: async () => {
+      const ended = once(server, 'exit');
+      server.kill('SIGQUIT');
+      await ended;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function accepting(url: string, server: ChildProcess): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const client = new pg.Client(url);
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch (error) {
+      if (Date.now() > deadline || server.exitCode !== null) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
