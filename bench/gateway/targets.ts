@@ -53,11 +53,21 @@ export const hasWorkers: boolean = false;
 const cortexListening = listening.extend({ token: z.string() });
 let cortexFolders = 0;
 
-export async function startCortex({ scripts, work }: Places, mock: Target, workers = 1): Promise<Target> {
+interface CortexOptions {
+  readonly workers?: number;
+  /** Its data; a new folder without. */
+  readonly dataDir?: string;
+}
+
+export async function startCortex(
+  { scripts, work }: Places,
+  mock: Target,
+  { workers = 1, dataDir }: CortexOptions = {},
+): Promise<Target> {
   const key = 'via-cortex';
   cortexFolders += 1;
   const child = await startAnnouncing(join(scripts, 'cortex-process.js'), [`http://127.0.0.1:${mock.port}`, key], {
-    CORTEX_DATA_DIR: join(work, `cortex-${cortexFolders}`),
+    CORTEX_DATA_DIR: dataDir ?? join(work, `cortex-${cortexFolders}`),
     GATEWAY_PORT: '0',
     LOG_LEVEL: 'warn',
     ...(workers > 1 ? { GATEWAY_WORKERS: String(workers) } : {}),

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median } from '../../process.ts';
 import type { Row } from '../../table.ts';
@@ -9,9 +10,12 @@ import { startCortex, type Target } from '../targets.ts';
 
 const streams = 1000;
 
-/** Memory of a fresh Cortex, of its open streams, and whether it grows under load. */
+/** Memory of a Cortex that has just started, of its open streams, and whether it grows under load. */
 export async function measureMemory(bench: Bench, effort: Effort): Promise<Row[]> {
-  const cortex = await startCortex(bench.places, bench.mock);
+  const dataDir = join(bench.places.work, 'memory');
+  // The very first start makes the database, and keeps what that took; all later ones are like the second.
+  await (await startCortex(bench.places, bench.mock, { dataDir })).stop();
+  const cortex = await startCortex(bench.places, bench.mock, { dataDir });
   try {
     await sleep(2000);
     await settled(cortex.pid);

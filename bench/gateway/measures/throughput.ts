@@ -79,7 +79,7 @@ const workers = 2;
 export async function measureWorkers(bench: Bench, effort: Effort): Promise<Row[]> {
   const figures = new Figures();
   const run = loop(bench, effort, figures);
-  const cortex = await startCortex(bench.places, bench.mock, hasWorkers ? workers : 1);
+  const cortex = await startCortex(bench.places, bench.mock, { workers: hasWorkers ? workers : 1 });
   const nginx = await startNginx(bench.places, bench.mock, workers);
   try {
     await inTurn(
