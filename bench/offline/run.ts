@@ -6,9 +6,9 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Engine, type EngineOptions, startEngine } from '../../tests/ground/engine.ts';
+import { type Measured, measure, median } from '../process.ts';
+import { printTable, type Row } from '../table.ts';
 import { benchLayer, pushBenchImage } from './images.ts';
-import { type Measured, measure, median } from './process.ts';
-import { printTable, type Row } from './table.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const { values: flags } = parseArgs({

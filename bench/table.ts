@@ -1,25 +1,27 @@
 export interface Row {
   readonly measure: string;
   readonly unit: string;
-  readonly ours: number;
+  /** Null where it could not be measured; `note` says why. */
+  readonly ours: number | null;
   readonly peer: number | null;
   readonly peer_name: string;
-  readonly ratio: number;
+  readonly ratio: number | null;
   readonly goal: number | null;
-  /** Null where there is no goal. */
+  /** Null where there is no goal, or no figure to hold against it. */
   readonly pass: boolean | null;
+  readonly note?: string;
 }
 
 /** The rows as the table of docs/benchmarks.md. */
 export function printTable(rows: readonly Row[]): void {
-  const cells = rows.map(({ measure, unit, ours, peer, peer_name, ratio, goal, pass }) => [
+  const cells = rows.map(({ measure, unit, ours, peer, peer_name, ratio, goal, pass, note }) => [
     measure,
-    `${ours.toFixed(2)} ${unit}`.trim(),
+    ours === null ? '' : `${ours.toFixed(2)} ${unit}`.trim(),
     peer === null ? '' : `${peer.toFixed(2)} ${unit}`.trim(),
     peer_name,
-    ratio.toFixed(2),
+    ratio === null ? '' : ratio.toFixed(2),
     goal === null ? '' : String(goal),
-    pass === null ? '' : pass ? 'reached' : 'missed',
+    note ?? (pass === null ? '' : pass ? 'reached' : 'missed'),
   ]);
   const head = ['measure', 'ours', 'peer', 'against', 'ratio', 'goal', ''];
   const widths = head.map((title, column) => Math.max(title.length, ...cells.map((cell) => cell[column]?.length ?? 0)));
