@@ -62,6 +62,17 @@ describe("OpenAI's client on the responses API", () => {
     expect((gateway.engine.only().abortedAtMs ?? Number.NaN) - leftAtMs).toBeLessThan(100);
   });
 
+  it('throws when the engine dies inside the stream', async () => {
+    gateway.engine.script = async (response) => {
+      await sendFrames(response, responseStream.slice(0, 5), 5);
+      response.destroy();
+    };
+    const read = async () => {
+      for await (const _ of await client().responses.create({ ...ask, stream: true }));
+    };
+    await expect(read()).rejects.toThrow(/broke off/);
+  });
+
   it.each([
     ['AuthenticationError', 'nobody', ask],
     ['NotFoundError', 'full', { ...ask, model: 'nobody' }],
