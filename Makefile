@@ -1,7 +1,7 @@
 # Targets for people; each is a line over scripts/ or ./cortex. `make help` lists them.
 .DEFAULT_GOAL := help
 .PHONY: help prepare-offline load-offline verify-offline offline-status quick-start up down restart bootstrap-default \
-	status health logs build check test test-guide test-offline test-faults
+	status health logs build check test test-clients test-guide test-offline test-faults
 
 help:
 	@printf '%s\n' \
@@ -25,6 +25,7 @@ help:
 	  'Working on Cortex' \
 	  '  make build              compile server, command line and UI' \
 	  '  make check              types, lint, import rules, unused code' \
+	  '  make test-clients       the official OpenAI, Anthropic, Vercel AI and LangChain clients against the gateway' \
 	  '  make test-offline       the package: damage, volumes, interruptions, Engines (LONG=1: the full counts)' \
 	  '  make test-faults        processes killed, engines hung, databases gone under load (LONG=1: the full counts)' \
 	  '  make test-guide         the whole offline guide, across a real gap (needs root; tests/ground)'
@@ -49,6 +50,8 @@ check:
 	@npm run --silent check
 test:
 	@sh scripts/test.sh
+test-clients:
+	@npm run --silent test:clients
 test-guide:
 	@npm run --silent test:guide
 test-faults:

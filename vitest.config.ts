@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The tiers are written down in docs/testing.md: `unit` and `db` run anywhere; `docker`, `offline`, `browser` and `guide` need the ground of tests/ground. */
+/** The tiers are written down in docs/testing.md: `unit`, `db` and `clients` run anywhere; `docker`, `offline`, `browser` and `guide` need the ground of tests/ground. */
 export default defineConfig({
   test: {
     coverage: {
@@ -21,6 +21,9 @@ export default defineConfig({
         },
       },
       { test: { name: 'db', include: ['tests/db/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      {
+        test: { name: 'clients', include: ['tests/clients/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+      },
       {
         test: {
           name: 'docker',

@@ -285,8 +285,8 @@ export const errorDefinitions = {
     503,
     'service_unavailable_error',
     'failed',
-    () => 'The limits cannot be checked: Redis does not answer.',
-    () => 'Check the service at REDIS_URL; LIMITS_WITHOUT_REDIS=open lets requests through meanwhile.',
+    () => 'The limits of this key cannot be checked now.',
+    () => 'Send it again; if it goes on, make logs shows the cause.',
   ),
   network_not_allowed: define<None>()(
     403,

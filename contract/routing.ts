@@ -87,7 +87,6 @@ export const limit = z.object({
   tokens_per_day: z.number().int().min(1).nullable().default(null),
   tokens_per_month: z.number().int().min(1).nullable().default(null),
 });
-export type Limit = z.infer<typeof limit>;
 
 export const limitSubject = z.enum(['key', 'user', 'organization', 'model']);
 export type LimitSubject = z.infer<typeof limitSubject>;

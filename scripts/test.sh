@@ -8,6 +8,7 @@ cd "$root"
 ensure_built
 rm -rf tests/artifacts/results
 npm run --silent test:unit
+npm run --silent test:clients
 ground=${CORTEX_GROUND:-$root/.tests/ground}
 if [ -e "$ground/env" ]; then
   . "$ground/env"

@@ -282,22 +282,11 @@ export const settingDefinitions = {
 
   REDIS_URL: setting({
     group: 'Services',
-    description: 'A Redis server, where several Cortex servers share their limits. Empty: each counts for itself.',
+    description: 'A Redis server, where several Cortex servers share limits. Not used yet.',
     default: '',
     allowed: 'redis://host:6379',
     secret: true,
     schema: urlOf('redis:', 'rediss:'),
-  }),
-  LIMITS_WITHOUT_REDIS: setting({
-    group: 'Services',
-    description:
-      'What happens to requests of limited keys while REDIS_URL does not answer: open lets them through, closed refuses them with 503.',
-    default: 'closed',
-    allowed: 'open or closed',
-    schema: z
-      .string()
-      .transform((text) => text.toLowerCase())
-      .pipe(z.enum(['open', 'closed'])),
   }),
   PROMETHEUS_URL: setting({
     group: 'Services',

@@ -30,6 +30,8 @@ export function errorAnswer(error: CortexError, requestId: string, shape: ErrorS
 export function errorEvent(error: CortexError, requestId: string, shape: ErrorShape): string {
   if (shape === 'openai') return `data: ${JSON.stringify(errorAnswer(error, requestId, shape))}\n\n`;
   if (shape === 'anthropic') return `event: error\ndata: ${JSON.stringify(errorAnswer(error, requestId, shape))}\n\n`;
-  const event = { type: 'error', code: error.code, message: error.message, param: error.param, sequence_number: 0 };
+  const { code, message, param } = error;
+  // The API's event has its fields at the top; OpenAI's own clients throw only where they find `error`.
+  const event = { type: 'error', code, message, param, sequence_number: 0, ...toErrorBody(error, requestId) };
   return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
 }

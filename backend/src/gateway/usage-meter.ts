@@ -170,8 +170,8 @@ export class StreamMeter {
   #see(event: Buffer): Buffer {
     // Only ASCII is looked for, and most events have nothing more to tell: decoding each would cost more than relaying it.
     const seen = event.toString('latin1');
-    if (bringsText.test(seen)) this.#deltas += 1;
-    else if (lastEvent.test(seen)) this.done = true;
+    if (lastEvent.test(seen)) this.done = true;
+    else if (bringsText.test(seen)) this.#deltas += 1;
     if (errorStart.test(seen)) this.failed = true;
     if (!seen.includes('"usage"')) return event;
     const text = event.toString('utf8');
