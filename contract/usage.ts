@@ -39,17 +39,19 @@ export const usageRecord = z.object({
 export type UsageRecord = z.infer<typeof usageRecord>;
 
 const time = z.iso.datetime({ offset: true });
+// The database holds no text with a NUL, so none can be asked for.
+const name = z.string().refine((text) => !text.includes('\u0000'), 'must not hold a NUL');
 
 /** Which requests are meant; what is left out lets all through. */
 export const usageFilter = z.object({
   /** A served name. */
-  model: z.string().optional(),
-  key_id: z.string().optional(),
-  user_id: z.string().optional(),
-  organization_id: z.string().optional(),
-  endpoint: z.string().optional(),
+  model: name.optional(),
+  key_id: name.optional(),
+  user_id: name.optional(),
+  organization_id: name.optional(),
+  endpoint: name.optional(),
   outcome: usageOutcome.optional(),
-  replica: z.string().optional(),
+  replica: name.optional(),
   /** The first moment that counts. */
   from: time.optional(),
   /** The first moment that does not count any more. */

@@ -342,6 +342,8 @@ describe('usage', () => {
 
   it.each([
     ['/admin/usage?cursor=made-up', 'cursor'],
+    ['/admin/usage?model=a%00b', 'model'],
+    [`/admin/usage?cursor=${Buffer.from('["+275760-09-13T00:00:00Z","x"]').toString('base64url')}`, 'cursor'],
     ['/admin/usage?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z', 'from'],
     ['/admin/usage/export.csv?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z', 'from'],
     ['/admin/usage/series?from=yesterday', 'from'],

@@ -105,7 +105,8 @@ const cursorOf = ({ at, request_id }: UsageRecord): string =>
 function readCursor(cursor: string): { at: string; requestId: string } {
   try {
     const [at, requestId] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
-    if (typeof at === 'string' && typeof requestId === 'string') return { at: new Date(at).toISOString(), requestId };
+    if (typeof at === 'string' && /^\d{4}-/.test(at) && typeof requestId === 'string' && !requestId.includes('\u0000'))
+      return { at: new Date(at).toISOString(), requestId };
   } catch {
     // Told below.
   }

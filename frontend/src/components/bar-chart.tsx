@@ -18,7 +18,7 @@ const colourOf = (series: BarSeries, place: number, alone: boolean): string =>
 /**
  * Stacked bars over time. The bar under the pointer, or the one that the arrow keys chose, is told in words below.
  * @param unit what one bar is: an hour, a day
- * @param labels one a bar, short enough for the axis
+ * @param labels one a bar, short enough for the axis; empty where the axis has no place for one
  * @param titles one a bar, exact
  */
 export function BarChart({
@@ -46,7 +46,8 @@ export function BarChart({
   const step = inner.width / Math.max(1, labels.length);
   const gap = step > 4 ? Math.min(3, step * 0.25) : 0;
   const y = (value: number) => margin.top + inner.height * (1 - value / top);
-  const every = Math.max(1, Math.ceil(labels.length / Math.max(1, Math.floor(inner.width / 84))));
+  const named = labels.flatMap((label, bar) => (label === '' ? [] : [bar]));
+  const every = Math.max(1, Math.ceil(named.length / Math.max(1, Math.floor(inner.width / 84))));
 
   const point = (event: PointerEvent<SVGSVGElement>) => {
     const x = event.clientX - event.currentTarget.getBoundingClientRect().left - margin.left;
@@ -81,20 +82,20 @@ export function BarChart({
               </text>
             </g>
           ))}
-          {labels.map((label, bar) =>
-            bar % every === 0 ? (
+          {named
+            .filter((_, index) => index % every === 0)
+            .map((bar) => (
               <text
                 key={titles[bar]}
                 x={margin.left + step * bar}
                 y={height - 6}
                 fontSize="11"
                 fill="var(--muted)"
-                textAnchor={bar > labels.length - every / 2 ? 'end' : 'start'}
+                textAnchor={width - step * bar - margin.left < 40 ? 'end' : 'start'}
               >
-                {label}
+                {labels[bar]}
               </text>
-            ) : null,
-          )}
+            ))}
           {place === null ? null : (
             <rect
               x={margin.left + step * place}

@@ -78,7 +78,9 @@ const dayExact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeZon
 
 function shortTime(time: string, bucket: UsageBucket, range: UsageRange): string {
   if (bucket === 'day') return day.format(new Date(time));
-  return (range === '24h' ? clock : hourDay).format(new Date(time));
+  if (range === '24h') return clock.format(new Date(time));
+  // A day's name stands where the day begins here.
+  return new Date(time).getHours() === 0 ? hourDay.format(new Date(time)) : '';
 }
 
 const exactTime = (time: string, bucket: UsageBucket): string =>
