@@ -15,17 +15,23 @@ export function findFormField(body: Buffer, contentType: string, name: string): 
   const boundary = /^multipart\/form-data\s*;.*?boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType);
   const delimiter = boundary?.[1] ?? boundary?.[2];
   if (delimiter === undefined) return null;
-  const mark = Buffer.from(`--${delimiter}`);
-  for (let at = body.indexOf(mark); at !== -1; at = body.indexOf(mark, at + mark.length)) {
+  const line = Buffer.from(`\r\n--${delimiter}`);
+  const first = Buffer.from(`--${delimiter}\r\n`);
+  // Boundaries stand at the start of a line: what looks like one inside a file is none.
+  let at = body.indexOf(first) === 0 ? 0 : body.indexOf(Buffer.concat([line, Buffer.from('\r\n')]));
+  while (at !== -1) {
     const headEnd = body.indexOf('\r\n\r\n', at);
     if (headEnd === -1) return null;
     const head = body.toString('utf8', at, Math.min(headEnd, at + 2048));
-    const field = /\r\ncontent-disposition:\s*form-data\s*;[^\r\n]*?\bname="([^"]*)"/i.exec(head);
-    if (field?.[1] !== name || /\bfilename\*?=/i.test(field[0])) continue;
+    const disposition = /\r\ncontent-disposition:\s*form-data\s*;([^\r\n]*)/i.exec(head)?.[1] ?? '';
     const start = headEnd + 4;
-    const end = body.indexOf(`\r\n--${delimiter}`, start);
-    if (end === -1 || end - start > longestFieldBytes) return null;
-    return { value: body.toString('utf8', start, end), start, end };
+    const end = body.indexOf(line, start);
+    if (end === -1) return null;
+    const isFile = /(?:^|[;\s])filename\*?=/i.test(disposition);
+    if (!isFile && /(?:^|[;\s])name="([^"]*)"/i.exec(disposition)?.[1] === name) {
+      return end - start > longestFieldBytes ? null : { value: body.toString('utf8', start, end), start, end };
+    }
+    at = end;
   }
   return null;
 }

@@ -10,10 +10,14 @@ export function setMember(json: Buffer, name: string, value: unknown, isThere: b
   if (place !== null)
     return Buffer.concat([json.subarray(0, place.start), Buffer.from(text), json.subarray(place.end)]);
   const start = json.indexOf('{') + 1;
-  const isEmpty = json.subarray(start).toString('latin1', 0, 64).trimStart().startsWith('}');
+  let next = start;
+  while (isSpace(json[next])) next += 1;
+  const isEmpty = json[next] === 0x7d;
   const member = Buffer.from(`${JSON.stringify(name)}:${text}${isEmpty ? '' : ','}`);
   return Buffer.concat([json.subarray(0, start), member, json.subarray(start)]);
 }
+
+const isSpace = (byte: number | undefined) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
 const quote = 0x22;
 const backslash = 0x5c;

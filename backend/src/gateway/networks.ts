@@ -39,9 +39,10 @@ export function clientAddress(request: IncomingMessage, trustedProxies: readonly
   const trusted = networksOf(trustedProxies);
   const hops = String(request.headers['x-forwarded-for'] ?? '').split(',');
   while (trusted.has(address)) {
-    const hop = hops.pop()?.trim();
-    if (hop === undefined || isIP(hop) === 0) break;
-    address = plain(hop);
+    const hop = hops.pop()?.trim() ?? '';
+    if (hop === '' && hops.length === 0) break;
+    // Some proxies write the port as well. What is no address at all is nobody's, and no network has it.
+    address = plain(hop.replace(/^\[(.*)\](?::\d+)?$/, '$1').replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1'));
   }
   return address;
 }

@@ -40,14 +40,14 @@ export class Balancer {
     const chosen = others.length === 0 ? first : this.#choose(open, affinity);
     const watched = this.#of(chosen.id);
     watched.outstanding += 1;
-    watched.circuit.begin(nowMs);
+    const attempt = watched.circuit.begin(nowMs);
     return {
       endpoint: chosen,
       release: (verdict) => {
         watched.outstanding -= 1;
-        if (verdict === 'good') watched.circuit.succeeded();
-        else if (verdict === 'bad') watched.circuit.failed(Date.now());
-        else watched.circuit.forgotten();
+        if (verdict === 'good') attempt.succeeded();
+        else if (verdict === 'bad') attempt.failed(Date.now());
+        else attempt.forgotten();
       },
     };
   }
@@ -63,8 +63,10 @@ export class Balancer {
   /** What an active check found. */
   checked(endpointId: string, isGood: boolean, nowMs: number): void {
     const { circuit } = this.#of(endpointId);
-    if (isGood) circuit.succeeded();
-    else circuit.failed(nowMs);
+    if (!circuit.allows(nowMs)) return;
+    const attempt = circuit.begin(nowMs);
+    if (isGood) attempt.succeeded();
+    else attempt.failed(nowMs);
   }
 
   #choose(endpoints: readonly Endpoint[], affinity: string | null): Endpoint {

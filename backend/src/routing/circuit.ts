@@ -4,15 +4,24 @@ const longestOpenMs = 60_000;
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
+/** How one request at the endpoint ended: one of the three, once. */
+export interface Attempt {
+  succeeded(): void;
+  failed(nowMs: number): void;
+  /** It told nothing of the endpoint: its client had left. */
+  forgotten(): void;
+}
+
 /**
  * Whether an endpoint is worth asking. After three failures in a row it is left alone for a while; then one request is let
- * through, and its end decides. Each time that it fails the while doubles, up to a minute.
+ * through, and its end alone decides: those that began before speak of another time. Each time that it fails the while
+ * doubles, up to a minute.
  */
 export class Circuit {
   #failures = 0;
   #openUntilMs = 0;
   #openMs = firstOpenMs;
-  #trying = false;
+  #trial: Attempt | null = null;
 
   state(nowMs: number): CircuitState {
     if (this.#openUntilMs === 0) return 'closed';
@@ -22,32 +31,44 @@ export class Circuit {
   /** May a request be sent now? */
   allows(nowMs: number): boolean {
     const state = this.state(nowMs);
-    return state === 'closed' || (state === 'half-open' && !this.#trying);
+    return state === 'closed' || (state === 'half-open' && this.#trial === null);
   }
 
   /** A request is sent. */
-  begin(nowMs: number): void {
-    if (this.state(nowMs) === 'half-open') this.#trying = true;
+  begin(nowMs: number): Attempt {
+    const attempt: Attempt = {
+      succeeded: () => {
+        if (this.#counts(attempt)) this.#close();
+      },
+      failed: (atMs) => {
+        if (this.#counts(attempt)) this.#failed(attempt, atMs);
+      },
+      forgotten: () => {
+        if (this.#trial === attempt) this.#trial = null;
+      },
+    };
+    if (this.state(nowMs) === 'half-open' && this.#trial === null) this.#trial = attempt;
+    return attempt;
   }
 
-  succeeded(): void {
+  /** While the circuit is not closed, only its trial tells something new. */
+  #counts(attempt: Attempt): boolean {
+    return this.#openUntilMs === 0 || this.#trial === attempt;
+  }
+
+  #close(): void {
     this.#failures = 0;
     this.#openUntilMs = 0;
     this.#openMs = firstOpenMs;
-    this.#trying = false;
+    this.#trial = null;
   }
 
-  failed(nowMs: number): void {
+  #failed(attempt: Attempt, nowMs: number): void {
     this.#failures += 1;
-    const wasTrying = this.#trying;
-    this.#trying = false;
-    if (this.#failures < failuresToOpen && !wasTrying) return;
-    if (wasTrying) this.#openMs = Math.min(this.#openMs * 2, longestOpenMs);
+    const wasTrial = this.#trial === attempt;
+    this.#trial = null;
+    if (this.#failures < failuresToOpen && !wasTrial) return;
+    if (wasTrial) this.#openMs = Math.min(this.#openMs * 2, longestOpenMs);
     this.#openUntilMs = nowMs + this.#openMs;
-  }
-
-  /** The request ended without telling anything of the endpoint: its client had left. */
-  forgotten(): void {
-    this.#trying = false;
   }
 }

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { Balancer } from './balancer.ts';
+import { Circuit } from './circuit.ts';
+import type { Endpoint } from './table.ts';
+
+const failed = (circuit: Circuit, times: number, nowMs: number) => {
+  for (let time = 0; time < times; time += 1) circuit.begin(nowMs).failed(nowMs);
+};
+
+describe('an endpoint', () => {
+  it('is left alone after three failures in a row, and tried with one request later', () => {
+    const circuit = new Circuit();
+    failed(circuit, 2, 0);
+    expect(circuit.allows(0)).toBe(true);
+    failed(circuit, 1, 0);
+    expect([circuit.allows(0), circuit.state(0)]).toEqual([false, 'open']);
+    expect([circuit.allows(2000), circuit.state(2000)]).toEqual([true, 'half-open']);
+    const trial = circuit.begin(2000);
+    expect(circuit.allows(2000)).toBe(false);
+    trial.succeeded();
+    expect(circuit.state(2000)).toBe('closed');
+  });
+
+  it('is left alone for twice as long when the trial fails', () => {
+    const circuit = new Circuit();
+    failed(circuit, 3, 0);
+    circuit.begin(2000).failed(2000);
+    expect([circuit.allows(5999), circuit.allows(6000)]).toEqual([false, true]);
+  });
+
+  it('is judged in its trial by the trial alone, not by requests that began before', () => {
+    const circuit = new Circuit();
+    const early = [circuit.begin(0), circuit.begin(0), circuit.begin(0)];
+    failed(circuit, 3, 0);
+    circuit.begin(2000);
+    early[0]?.forgotten();
+    expect(circuit.allows(2000)).toBe(false);
+    early[1]?.failed(2000);
+    early[2]?.succeeded();
+    expect([circuit.allows(2000), circuit.state(2000)]).toEqual([false, 'half-open']);
+  });
+});
+
+describe('the balancer', () => {
+  const endpoint = (id: string): Endpoint => ({ id, url: '', apiKey: null, model: '', ca: null, external: false });
+  const three = ['a', 'b', 'c'].map(endpoint);
+  const none = new Set<string>();
+
+  it('asks where the least is under way', () => {
+    const balancer = new Balancer();
+    const ids = Array.from({ length: 6 }, () => balancer.acquire(three, null, none, 0)?.endpoint.id);
+    expect(ids.sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c']);
+  });
+
+  it('sends what has a session in common to one place, until that has more than its share', () => {
+    const balancer = new Balancer();
+    const alone = Array.from({ length: 5 }, () => {
+      const lease = balancer.acquire(three, 'session 1', none, 0);
+      lease?.release('good');
+      return lease?.endpoint.id;
+    });
+    expect(new Set(alone).size).toBe(1);
+    for (let number = 0; number < 9; number += 1) balancer.acquire(three, 'session 1', none, 0);
+    expect(Math.max(...three.map(({ id }) => balancer.outstanding(id)))).toBeLessThanOrEqual(4);
+  });
+
+  it('moves only the requests of an endpoint that goes', () => {
+    const balancer = new Balancer();
+    const placeOf = (affinity: string, endpoints: readonly Endpoint[]) => {
+      const lease = balancer.acquire(endpoints, affinity, none, 0);
+      lease?.release('good');
+      return lease?.endpoint.id;
+    };
+    for (let number = 0; number < 50; number += 1) {
+      const before = placeOf(`s${number}`, three);
+      if (before !== 'c') expect(placeOf(`s${number}`, three.slice(0, 2))).toBe(before);
+    }
+  });
+});
