@@ -251,7 +251,7 @@ export const errorDefinitions = {
     'server_error',
     'failed',
     (p) => `The engine of '${p.model}' let the gateway wait ${p.what} for more than ${p.seconds} s.`,
-    () => "Try again; the model's serving settings on the page Routing hold its timeouts.",
+    () => "Try again; an administrator sets the model's timeouts with POST /admin/routing/serving.",
   ),
   engine_lacks_endpoint: define<{ model: string; path: string }>()(
     400,
@@ -293,7 +293,7 @@ export const errorDefinitions = {
     'permission_error',
     'usage',
     () => 'The API key may not be used from this address.',
-    () => 'Ask an administrator to add your network to the key.',
+    () => 'Ask an administrator for a key that is made for your network.',
   ),
   credentials_ambiguous: define<None>()(
     400,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { CortexError } from '../contract/errors.ts';
+import { readUpTo } from './read-up-to.ts';
 
 export interface HubOptions {
   /** HF_ENDPOINT */
@@ -179,18 +180,6 @@ function linkedBy(headers: Dispatcher.ResponseData['headers'], before: HubAnswer
     hash: typeof etag === 'string' ? etag.replace(/^W\//, '').replaceAll('"', '') : before.hash,
     sizeBytes: typeof size === 'string' && /^\d+$/.test(size) ? Number(size) : before.sizeBytes,
   };
-}
-
-async function readUpTo(body: AsyncIterable<unknown>, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    if (!Buffer.isBuffer(chunk)) continue;
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= limitBytes) break;
-  }
-  return Buffer.concat(chunks).subarray(0, limitBytes);
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { CortexError } from '../contract/errors.ts';
 import { canonicalName, digestPattern, type ImageReference } from './image-reference.ts';
+import { readUpTo } from './read-up-to.ts';
 import { attempts, pause, type RegistryOptions, RegistryTransport } from './registry-transport.ts';
 
 const descriptor = z.object({
@@ -193,18 +194,6 @@ function choose(manifests: z.infer<typeof imageIndex>['manifests'], image: strin
   if (found !== undefined) return found;
   const available = manifests.map(nameOf).filter((name) => !name.includes('unknown') && !name.includes('undefined'));
   throw new CortexError('platform_missing', { image, platform, available: available.join(', ') || 'no platform' });
-}
-
-async function readUpTo(body: AsyncIterable<unknown>, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    if (!Buffer.isBuffer(chunk)) continue;
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= limitBytes) break;
-  }
-  return Buffer.concat(chunks).subarray(0, limitBytes);
 }
 
 function parseManifest(bytes: Buffer, image: string): unknown {

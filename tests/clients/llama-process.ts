@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { vi } from 'vitest';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
+import { freePort } from '../free-port.ts';
 
 const packages = fileURLToPath(new URL('../../.tests/cache/llama/node_modules', import.meta.url));
 const images = fileURLToPath(new URL('../images/', import.meta.url));
@@ -14,16 +14,6 @@ const images = fileURLToPath(new URL('../images/', import.meta.url));
 export const hasLlama =
   existsSync(packages) || process.env.CI !== undefined || process.env.REQUIRE_DOCKER !== undefined;
 if (!hasLlama) console.warn('Left out: clients before a real llama.cpp (node tests/images/build.mjs fetches it).');
-
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
 
 /** The stand-in of tests/images/llama as a process of this machine: llama-server's interface over the real llama.cpp. */
 export class LlamaProcess {

@@ -201,6 +201,8 @@ async function push(recipe) {
 }
 
 mkdirSync(cache, { recursive: true });
+// tests/clients run llama.cpp as a process from here, also where the Engine has every image already.
+npmFolder('llama', llamaPackages);
 ensureBase();
 let nodeHash = '';
 for (const recipe of recipes) {

@@ -85,6 +85,7 @@ class Exchange implements AnswerSink {
   #firstByteAtMs: number | null = null;
   #documentBytes = 0;
   #refusal: Buffer[] = [];
+  #refusalBytes = 0;
   #idleTimer: NodeJS.Timeout | null = null;
   #totalTimer: NodeJS.Timeout | null = null;
   #drainAwaited = false;
@@ -138,7 +139,11 @@ class Exchange implements AnswerSink {
     this.#firstByteAtMs ??= Date.now();
     if (this.#mode === 'stream') return this.#event(bytes);
     if (this.#mode === 'document') return this.#document(bytes);
-    if (this.#refusal.length * 1024 < keptRefusalBytes) this.#refusal.push(bytes.subarray(0, keptRefusalBytes));
+    if (this.#refusalBytes < keptRefusalBytes) {
+      const kept = Buffer.from(bytes.subarray(0, keptRefusalBytes - this.#refusalBytes));
+      this.#refusalBytes += kept.length;
+      this.#refusal.push(kept);
+    }
     return true;
   }
 

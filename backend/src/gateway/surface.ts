@@ -14,7 +14,7 @@ export interface EnginePath {
   readonly asksUsage: boolean;
   readonly body: 'json' | 'form';
   readonly errors: ErrorShape;
-  /** Nothing is generated, so nothing is billed: the answer's counts are what was asked. */
+  /** False where tokens are only counted, not used: such answers speak of tokens that nobody spent. */
   readonly isCounted: boolean;
 }
 
