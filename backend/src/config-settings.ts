@@ -282,11 +282,26 @@ export const settingDefinitions = {
 
   REDIS_URL: setting({
     group: 'Services',
-    description: 'A Redis server, where several Cortex servers share limits. Not used yet.',
+    description: 'A Redis server, where several Cortex servers share limits. Empty: this server counts alone.',
     default: '',
     allowed: 'redis://host:6379',
     secret: true,
     schema: urlOf('redis:', 'rediss:'),
+  }),
+  REDIS_PASSWORD_FILE: setting({
+    group: 'Services',
+    description: 'File with the password for REDIS_URL, so that no variable holds it.',
+    default: '',
+    allowed: 'a path',
+    schema: text,
+  }),
+  LIMITS_WHILE_REDIS_AWAY: setting({
+    group: 'Services',
+    description:
+      'What happens to requests that have limits while Redis does not answer: they are refused with 503, or go on unchecked, which the header x-cortex-limits says.',
+    default: 'refuse',
+    allowed: 'refuse or allow',
+    schema: z.enum(['refuse', 'allow']),
   }),
   PROMETHEUS_URL: setting({
     group: 'Services',

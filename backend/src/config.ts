@@ -18,6 +18,8 @@ export interface Config {
   readonly modelsDirHost: string;
   /** With the password of DATABASE_PASSWORD_FILE; null is the embedded database. Never logged. */
   readonly databaseUrl: string | null;
+  /** With the password of REDIS_PASSWORD_FILE; null is none. Never logged. */
+  readonly redisUrl: string | null;
   /** Things that are odd but do not stop the start. */
   readonly warnings: readonly string[];
 }
@@ -55,7 +57,8 @@ export function loadConfig(sources: ConfigSources = {}): Config {
       ? resolve(rootDir, settings.CORTEX_PACKAGE_DIR)
       : join(rootDir, '.cortex/package'),
     modelsDirHost: settings.CORTEX_MODELS_DIR_HOST || settings.CORTEX_MODELS_DIR,
-    databaseUrl: databaseUrl(settings),
+    databaseUrl: withPassword(settings.DATABASE_URL, 'DATABASE_PASSWORD_FILE', settings),
+    redisUrl: withPassword(settings.REDIS_URL, 'REDIS_PASSWORD_FILE', settings),
     warnings: unknownNames(processEnv, fromFile),
   };
 }
@@ -80,22 +83,23 @@ function readSetting(
   });
 }
 
-function databaseUrl(settings: Settings): string | null {
-  if (settings.DATABASE_URL === '') return null;
-  if (settings.DATABASE_PASSWORD_FILE === '') return settings.DATABASE_URL;
+function withPassword(
+  server: string,
+  variable: 'DATABASE_PASSWORD_FILE' | 'REDIS_PASSWORD_FILE',
+  settings: Settings,
+): string | null {
+  const path = settings[variable];
+  if (server === '') return null;
+  if (path === '') return server;
   try {
-    const url = new URL(settings.DATABASE_URL);
-    url.password = encodeURIComponent(readFileSync(settings.DATABASE_PASSWORD_FILE, 'utf8').trim());
+    const url = new URL(server);
+    url.password = encodeURIComponent(readFileSync(path, 'utf8').trim());
     return url.href;
   } catch (cause) {
+    const source = 'the environment or backend/.env';
     throw new CortexError(
       'setting_invalid',
-      {
-        variable: 'DATABASE_PASSWORD_FILE',
-        value: settings.DATABASE_PASSWORD_FILE,
-        source: 'the environment or backend/.env',
-        allowed: 'a file that Cortex can read',
-      },
+      { variable, value: path, source, allowed: 'a file that Cortex can read' },
       { cause },
     );
   }

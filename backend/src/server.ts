@@ -17,9 +17,10 @@ import { groupNames, largestGroups, outcomeCounts, rollupTotals, seriesPoints } 
 import { EngineClient } from './gateway/engine-client/engine-client.ts';
 import { createGateway, type Timing } from './gateway/gateway.ts';
 import { checkEndpoints } from './gateway/health-checks.ts';
-import { MemoryLimits } from './gateway/limits.ts';
+import { MemoryLimits, type SeededLimitStore } from './gateway/limits.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { Queues } from './gateway/queue.ts';
+import { RedisLimits } from './gateway/redis-limits.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
 import { apiHandler, type Listener, listen, type RequestHandler, uiHandler } from './listeners.ts';
@@ -38,6 +39,7 @@ import { startWorkers, type WorkerPoolOptions } from './workers/worker-pool.ts';
 
 const republishMs = 15_000;
 const graceMs = 10_000;
+const catchUpMs = 5000;
 
 export interface RunningServer {
   readonly apiPort: number;
@@ -95,7 +97,15 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
 
   const table = new RoutingTable();
   const identity = new Identity({ db, snapshot: table, sessionTtlMs: settings.SESSION_TTL_HOURS * 3_600_000 });
-  const rules = new Rules({ db, table, rootSecret, logger });
+  const journal = await UsageJournal.open({ dir: join(dataDir, 'usage'), logger });
+  const writer = new UsageWriter({ journal, insert: (records) => insertUsage(db, records), logger });
+  closing.add(() => writer.close());
+  // Budgets are read from what the database has.
+  await writer.caughtUp(catchUpMs);
+
+  const limits = limitStore(config, logger);
+  closing.add(() => limits.close());
+  const rules = new Rules({ db, table, limits, rootSecret, logger });
   const publish = () => Promise.all([identity.publish(), rules.publish()]);
   await publish();
   // Another process on the same database may have changed something.
@@ -104,9 +114,6 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   }, republishMs);
   closing.add(() => clearInterval(republishing));
 
-  const journal = await UsageJournal.open({ dir: join(dataDir, 'usage'), logger });
-  const writer = new UsageWriter({ journal, insert: (records) => insertUsage(db, records), logger });
-  closing.add(() => writer.close());
   const retention = new UsageRetention({
     retentionDays: settings.USAGE_RETENTION_DAYS,
     hourlyRetentionDays: settings.USAGE_HOURLY_RETENTION_DAYS,
@@ -176,10 +183,9 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => client.close());
   const balancer = new Balancer();
   const queues = new Queues(settings.GATEWAY_WORKERS);
-  const limits = new MemoryLimits();
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());
-  const metrics = new Metrics({ table, balancer, queues, journal });
+  const metrics = new Metrics({ table, balancer, queues, journal, limits });
   const onRecord = (record: UsageRecord, timing: Timing) => {
     journal.append(record);
     metrics.observe(record, timing);
@@ -210,6 +216,11 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   if (!(await identity.isBootstrapped())) logger.info('There is no administrator yet: make bootstrap-default');
 
   return { apiPort: apiListener.port, uiPort: uiListener.port, stop: () => closing.run(logger) };
+}
+
+function limitStore({ redisUrl, settings }: Config, logger: Logger): SeededLimitStore {
+  if (redisUrl === null) return new MemoryLimits();
+  return new RedisLimits({ url: redisUrl, whileAway: settings.LIMITS_WHILE_REDIS_AWAY, logger });
 }
 
 /** /v1 in processes of their own; what else comes to the API's port they pass on to this one. */

@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { freePort } from '../free-port.ts';
 
 /** Where Debian keeps Postgres's programs. */
 const postgresRoot = '/usr/lib/postgresql';
@@ -13,16 +13,6 @@ export const postgresVersion = existsSync(postgresRoot) ? readdirSync(postgresRo
 function postgresBin(): string {
   if (!postgresVersion) throw new Error('These tests need a Postgres server: apt-get install postgresql');
   return join(postgresRoot, postgresVersion, 'bin');
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 export interface PostgresServer {

@@ -4,7 +4,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 ground=${CORTEX_GROUND:-$root/.tests/ground}
 packages=(ca-certificates docker.io runc chromium debootstrap docker-registry iproute2 iptables tcpdump util-linux make
-  dosfstools mtools openssl podman skopeo)
+  dosfstools mtools openssl podman skopeo postgresql redis-server)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -36,6 +36,7 @@ export function takeLimits(
   async function grant(request: LimitRequest): Promise<LimitGrant> {
     const answer = await options.limits.take(request);
     if (!answer.allowed) throw refusal(answer);
+    if (!answer.checked) response.setHeader('x-cortex-limits', 'unchecked');
     tell('requests', answer.requests);
     tell('tokens', answer.tokens);
     return { settle: (usedTokens) => options.limits.settle(request, usedTokens) };

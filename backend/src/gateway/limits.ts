@@ -1,4 +1,4 @@
-import type { SubjectLimit } from '../../../contract/routing.ts';
+import type { LimitSubject, SubjectLimit } from '../../../contract/routing.ts';
 
 /** What a request asks of the limits of all that it belongs to: its key, user, organisation and model. */
 export interface LimitRequest {
@@ -19,7 +19,13 @@ export interface Allowance {
 export type LimitName = Exclude<keyof SubjectLimit, 'subject' | 'id'>;
 
 export type LimitAnswer =
-  | { readonly allowed: true; readonly requests: Allowance | null; readonly tokens: Allowance | null }
+  | {
+      readonly allowed: true;
+      /** False where it was let through unseen. */
+      readonly checked: boolean;
+      readonly requests: Allowance | null;
+      readonly tokens: Allowance | null;
+    }
   | {
       readonly allowed: false;
       readonly subject: SubjectLimit['subject'];
@@ -36,6 +42,15 @@ export interface LimitStore {
   settle(request: LimitRequest, usedTokens: number): void;
 }
 
+/** A store that knows what was used before it began. */
+export interface SeededLimitStore extends LimitStore {
+  /** False while nothing can be checked. */
+  readonly available: boolean;
+  /** Tokens of today and of this month that are known to be spent; where more were counted, that stands. */
+  seed(subject: LimitSubject, id: string, spent: { day: number; month: number }): void | Promise<void>;
+  close(): void;
+}
+
 interface Bucket {
   level: number;
   atMs: number;
@@ -49,7 +64,7 @@ interface Usage {
   month: { period: string; used: number };
 }
 
-const minuteMs = 60_000;
+export const minuteMs = 60_000;
 const dayOf = (nowMs: number) => new Date(nowMs).toISOString().slice(0, 10);
 const monthOf = (nowMs: number) => new Date(nowMs).toISOString().slice(0, 7);
 
@@ -58,15 +73,17 @@ const monthOf = (nowMs: number) => new Date(nowMs).toISOString().slice(0, 7);
  * never more than twice of it within any minute. Tokens are taken as an estimate and set right at the end of the request, so
  * a bucket can be overdrawn; the overdraft is paid back before the next request.
  */
-export class MemoryLimits implements LimitStore {
+export class MemoryLimits implements SeededLimitStore {
+  readonly available = true;
   readonly #subjects = new Map<string, Usage>();
 
-  /** What was used before this process began: tokens of today and of this month. */
-  seed(subject: SubjectLimit['subject'], id: string, used: { day: number; month: number }, nowMs: number): void {
-    const usage = this.#of(`${subject} ${id}`, nowMs);
-    usage.day.used = used.day;
-    usage.month.used = used.month;
+  seed(subject: LimitSubject, id: string, spent: { day: number; month: number }): void {
+    const usage = this.#of(`${subject} ${id}`, Date.now());
+    usage.day.used = Math.max(usage.day.used, spent.day);
+    usage.month.used = Math.max(usage.month.used, spent.month);
   }
+
+  close(): void {}
 
   take({ limits, tokens, nowMs }: LimitRequest): LimitAnswer {
     for (const limit of limits) {
@@ -83,7 +100,7 @@ export class MemoryLimits implements LimitStore {
       requests = tighter(requests, draw(usage, 'requests', limit.requests_per_minute, 1, nowMs));
       tokenAllowance = tighter(tokenAllowance, draw(usage, 'tokens', limit.tokens_per_minute, tokens, nowMs));
     }
-    return { allowed: true, requests, tokens: tokenAllowance };
+    return { allowed: true, checked: true, requests, tokens: tokenAllowance };
   }
 
   settle({ limits, tokens, nowMs }: LimitRequest, usedTokens: number): void {
@@ -155,14 +172,17 @@ function draw(
   if (perMinute === null) return null;
   const level = refilled(usage[which], perMinute, nowMs) - amount;
   usage[which] = { level, atMs: nowMs };
-  return {
-    limit: perMinute,
-    remaining: Math.max(0, Math.floor(level)),
-    resetMs: Math.ceil(((perMinute - level) / perMinute) * minuteMs),
-  };
+  return allowanceOf(perMinute, level);
 }
 
-const tighter = (a: Allowance | null, b: Allowance | null): Allowance | null =>
+export const allowanceOf = (perMinute: number, level: number): Allowance => ({
+  limit: perMinute,
+  remaining: Math.max(0, Math.floor(level)),
+  resetMs: Math.ceil(((perMinute - level) / perMinute) * minuteMs),
+});
+
+/** Of two allowances the one that is used up first. */
+export const tighter = (a: Allowance | null, b: Allowance | null): Allowance | null =>
   a === null || (b !== null && b.remaining < a.remaining) ? b : a;
 
 export const untilNextDayMs = (nowMs: number): number => Date.parse(`${dayOf(nowMs)}T00:00:00Z`) + 86_400_000 - nowMs;

@@ -10,6 +10,7 @@ export interface MetricsOptions {
   readonly balancer: Balancer;
   readonly queues: Queues;
   readonly journal: { readonly depthBytes: number; readonly waiting: number; readonly dropped: number };
+  readonly limits: { readonly available: boolean };
 }
 
 const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -126,7 +127,7 @@ export class Metrics {
   }
 
   #gauges(): void {
-    const { table, balancer, queues, journal } = this.#options;
+    const { table, balancer, queues, journal, limits } = this.#options;
     const registers = [this.#registry];
     const perModel = (name: string, help: string, value: (servedName: string) => number) =>
       new Gauge({
@@ -165,6 +166,9 @@ export class Metrics {
           this.set(value());
         },
       });
+    single('cortex_limits_available', '1 where limits can be checked, 0 while Redis does not answer', () =>
+      limits.available ? 1 : 0,
+    );
     single('cortex_usage_journal_bytes', 'Usage on disk that the database does not have yet', () => journal.depthBytes);
     single('cortex_usage_waiting_records', 'Usage in memory because the disk takes nothing', () => journal.waiting);
     single('cortex_usage_dropped_records', 'Usage left out since the disk takes nothing', () => journal.dropped);

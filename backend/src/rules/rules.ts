@@ -1,13 +1,24 @@
 import { CortexError } from '../../../contract/errors.ts';
-import type { Alias, EndpointRecord, NewEndpoint, ServingSettings, SubjectLimit } from '../../../contract/routing.ts';
+import {
+  type Alias,
+  type EndpointRecord,
+  limitSubject,
+  type NewEndpoint,
+  type ServingSettings,
+  type SubjectLimit,
+} from '../../../contract/routing.ts';
 import * as records from '../db/routing-records.ts';
 import type { Executor } from '../db/schema.ts';
+import { spentTokens } from '../db/usage-spent.ts';
+import type { SeededLimitStore } from '../gateway/limits.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { Seal } from './sealed.ts';
 
 export interface RulesOptions {
   readonly db: Executor;
   readonly table: RoutingTable;
+  /** Hears what was used of a budget before it counts itself. */
+  readonly limits: Pick<SeededLimitStore, 'seed'>;
   readonly rootSecret: Buffer;
   readonly logger: { warn(details: object, message: string): void };
 }
@@ -16,6 +27,7 @@ export interface RulesOptions {
 export class Rules {
   readonly #options: RulesOptions;
   readonly #seal: Seal;
+  #seeded: ReadonlySet<string> = new Set();
   #publishing: Promise<void> = Promise.resolve();
 
   constructor(options: RulesOptions) {
@@ -86,9 +98,11 @@ export class Rules {
   async #read(): Promise<void> {
     const { db, table, logger } = this.#options;
     const endpoints = await records.listEndpoints(db);
+    const limits = await records.listLimits(db);
+    await this.#seed(limits);
     table.replace({
       aliases: await records.listAliases(db),
-      limits: await records.listLimits(db),
+      limits,
       serving: await records.listServing(db),
       externals: endpoints.map((stored) => {
         const apiKey = stored.api_key === null ? null : this.#seal.open(stored.api_key, stored.url);
@@ -108,7 +122,22 @@ export class Rules {
       }),
     });
   }
+
+  /** A budget goes on where it stood: over a restart, and for a subject that is limited from now on. */
+  async #seed(all: readonly SubjectLimit[]): Promise<void> {
+    const { db, limits } = this.#options;
+    const fresh = all.filter((limit) => !this.#seeded.has(keyOf(limit)));
+    for (const subject of limitSubject.options) {
+      const ids = fresh.filter((limit) => limit.subject === subject).map((limit) => limit.id);
+      if (ids.length === 0) continue;
+      for (const { id, ...spent } of await spentTokens(db, subject, ids, new Date()))
+        await limits.seed(subject, id, spent);
+    }
+    this.#seeded = new Set(all.map(keyOf));
+  }
 }
+
+const keyOf = ({ subject, id }: SubjectLimit) => `${subject} ${id}`;
 
 const toShown = ({ api_key: apiKey, created_at: createdAt, ...stored }: records.StoredEndpoint): EndpointRecord => ({
   ...stored,

@@ -28,6 +28,18 @@ export class UsageWriter {
     this.#wake(0);
   }
 
+  /** Resolves when the database has what the journal holds, or does not take it, or at the latest in so many milliseconds. */
+  async caughtUp(limitMs: number): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#running ??= this.#run();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, limitMs);
+    });
+    await Promise.race([this.#running, late]).finally(() => clearTimeout(timer));
+  }
+
   /** Writes what is left if the database takes it, and closes the journal. */
   async close(): Promise<void> {
     this.#closed = true;
