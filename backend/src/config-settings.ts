@@ -303,6 +303,39 @@ export const settingDefinitions = {
     allowed: 'refuse or allow',
     schema: z.enum(['refuse', 'allow']),
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: setting({
+    group: 'Services',
+    description:
+      'An OpenTelemetry collector (OTLP by HTTP) inside, which gets a trace of each request to /v1, without prompts, answers and keys. Empty: no traces.',
+    default: '',
+    allowed: 'http://host:4318',
+    schema: urlOf('http:', 'https:'),
+  }),
+  OTEL_EXPORTER_OTLP_HEADERS: setting({
+    group: 'Services',
+    description: 'Headers that the collector wants, name=value with commas between.',
+    default: '',
+    allowed: 'authorization=Bearer%20…',
+    secret: true,
+    schema: z.string().regex(/^$|^[^=,\s]+=[^,\s]*(,[^=,\s]+=[^,\s]*)*$/),
+  }),
+  OTEL_SERVICE_NAME: setting({
+    group: 'Services',
+    description: 'The name that traces carry.',
+    default: 'cortex',
+    allowed: 'a name',
+    schema: z.string().regex(/^[\x20-\x7e]{1,128}$/),
+  }),
+  OTEL_TRACES_SAMPLER_ARG: setting({
+    group: 'Services',
+    description: 'Which part of the requests is traced whose clients did not decide it themselves (traceparent).',
+    default: '1',
+    allowed: 'a number from 0 to 1',
+    schema: z
+      .string()
+      .regex(/^(0|1|0?\.\d{1,9}|1\.0*)$/)
+      .transform(Number),
+  }),
   PROMETHEUS_URL: setting({
     group: 'Services',
     description: 'A Prometheus server, for the charts of the UI. Not used yet.',

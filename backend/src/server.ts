@@ -21,6 +21,7 @@ import { MemoryLimits, type SeededLimitStore } from './gateway/limits.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { Queues } from './gateway/queue.ts';
 import { RedisLimits } from './gateway/redis-limits.ts';
+import { openTraces, type TraceOptions } from './gateway/traces.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
 import { apiHandler, type Listener, listen, type RequestHandler, uiHandler } from './listeners.ts';
@@ -190,7 +191,10 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     journal.append(record);
     metrics.observe(record, timing);
   };
-  const gateway = createGateway({ table, balancer, queues, limits, client, settings, onRecord, logger });
+  const tracing = traceOptions(config, version);
+  const traces = tracing === null ? null : await openTraces(tracing, logger);
+  closing.add(() => traces?.close());
+  const gateway = createGateway({ table, balancer, queues, limits, client, traces, settings, onRecord, logger });
 
   const api = apiHandler(gateway, (request, response) => admin.routing(request, response));
   const page = uiHandler(api, (request, response) => ui.routing(request, response));
@@ -202,7 +206,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const apiListener =
     settings.GATEWAY_WORKERS === 1
       ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT')
-      : await listenInWorkers(api, { table, limits, onRecord, config, logger, closing });
+      : await listenInWorkers(api, { table, limits, onRecord, tracing, config, logger, closing });
   listeners.push(apiListener);
   if (settings.METRICS_PORT !== 0)
     listeners.push(await listen(metricsHandler(metrics), host, settings.METRICS_PORT, 'METRICS_PORT'));
@@ -223,12 +227,24 @@ function limitStore({ redisUrl, settings }: Config, logger: Logger): SeededLimit
   return new RedisLimits({ url: redisUrl, whileAway: settings.LIMITS_WHILE_REDIS_AWAY, logger });
 }
 
+function traceOptions({ settings }: Config, version: string): TraceOptions | null {
+  if (settings.OTEL_EXPORTER_OTLP_ENDPOINT === '') return null;
+  return {
+    endpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+    headers: settings.OTEL_EXPORTER_OTLP_HEADERS,
+    serviceName: settings.OTEL_SERVICE_NAME,
+    version,
+    ratio: settings.OTEL_TRACES_SAMPLER_ARG,
+  };
+}
+
 /** /v1 in processes of their own; what else comes to the API's port they pass on to this one. */
 async function listenInWorkers(
   api: RequestHandler,
-  parts: Pick<WorkerPoolOptions, 'table' | 'limits' | 'onRecord' | 'logger'> & { config: Config; closing: Closing },
+  parts: Pick<WorkerPoolOptions, 'table' | 'limits' | 'onRecord' | 'logger'> &
+    Pick<WorkerPoolOptions['setup'], 'tracing'> & { config: Config; closing: Closing },
 ): Promise<Listener> {
-  const { config, closing, ...pool } = parts;
+  const { config, closing, tracing, ...pool } = parts;
   const { settings, dataDir } = config;
   const controlSocket = join(dataDir, 'control.sock');
   const control = await listenOnControlSocket(controlSocket, api);
@@ -240,6 +256,7 @@ async function listenInWorkers(
       port: settings.GATEWAY_PORT,
       controlSocket,
       workers: settings.GATEWAY_WORKERS,
+      tracing,
       // No more than they need: the others hold secrets.
       settings: {
         REQUEST_MAX_BODY_BYTES: settings.REQUEST_MAX_BODY_BYTES,

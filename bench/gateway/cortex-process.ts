@@ -74,6 +74,7 @@ const gateway = createGateway({
   queues,
   limits: new MemoryLimits(),
   client,
+  traces: null,
   settings,
   onRecord: (record, timing) => {
     journal.append(record);

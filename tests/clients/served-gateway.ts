@@ -53,6 +53,7 @@ export class ServedGateway {
       queues: new Queues(),
       limits: new MemoryLimits(),
       client: this.#client,
+      traces: null,
       settings: {
         REQUEST_MAX_BODY_BYTES: 256 * 1024,
         REQUEST_MAX_NESTING: 64,

@@ -14,6 +14,7 @@ import { describeModels, isModelPath } from './model-list.ts';
 import type { Queues } from './queue.ts';
 import { serve } from './serve.ts';
 import { enginePathOf } from './surface.ts';
+import type { Traces } from './traces.ts';
 
 export interface GatewayOptions {
   readonly table: RoutingTable;
@@ -21,6 +22,8 @@ export interface GatewayOptions {
   readonly queues: Queues;
   readonly limits: LimitStore;
   readonly client: EngineClient;
+  /** Null where no collector is configured. */
+  readonly traces: Traces | null;
   readonly settings: BodyCaps & {
     readonly REQUEST_MAX_BODY_BYTES: number;
     readonly TRUSTED_PROXIES: readonly string[];

@@ -4,6 +4,7 @@ import type { Balancer } from '../routing/balancer.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import type { Timing } from './gateway.ts';
 import type { Queues } from './queue.ts';
+import { operationOf } from './surface.ts';
 
 export interface MetricsOptions {
   readonly table: RoutingTable;
@@ -173,13 +174,4 @@ export class Metrics {
     single('cortex_usage_waiting_records', 'Usage in memory because the disk takes nothing', () => journal.waiting);
     single('cortex_usage_dropped_records', 'Usage left out since the disk takes nothing', () => journal.dropped);
   }
-}
-
-/** OpenTelemetry's names for what is done (gen_ai.operation.name). */
-function operationOf(endpoint: string): string {
-  if (endpoint === '/v1/completions') return 'text_completion';
-  if (endpoint === '/v1/embeddings') return 'embeddings';
-  return endpoint.startsWith('/v1/chat') || endpoint === '/v1/responses' || endpoint.startsWith('/v1/messages')
-    ? 'chat'
-    : endpoint.slice('/v1/'.length);
 }

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import { servingSettings } from '../../../contract/routing.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
@@ -10,6 +11,7 @@ import { type LimitGrant, takeLimits } from './limit-grant.ts';
 import type { Place } from './queue.ts';
 import { leftEarly, noCounts, type RelayEnd, type RelayResult, relay } from './relay.ts';
 import type { EnginePath } from './surface.ts';
+import type { RequestTrace } from './traces.ts';
 
 type Draft = { -readonly [K in keyof UsageRecord]: UsageRecord[K] };
 
@@ -21,6 +23,7 @@ interface Work {
   readonly caller: Caller;
   readonly record: Draft;
   readonly timing: Timing;
+  readonly trace: RequestTrace | null;
   grant: LimitGrant | null;
   told: boolean;
   /** Aborts when the client leaves. */
@@ -33,7 +36,9 @@ const defaultServing = servingSettings.parse({});
 export async function serve(exchange: Exchange, path: string, enginePath: EnginePath, caller: Caller): Promise<void> {
   const { response } = exchange;
   const timing: Timing = { overheadMs: 0, engineMs: null };
-  const record = newRecord(exchange.requestId, Date.now(), path, caller);
+  const startedAtMs = Date.now();
+  const record = newRecord(exchange.requestId, startedAtMs, path, caller);
+  const { traces } = exchange.options;
   const gone = new AbortController();
   // Not request 'close': that fires for every POST as soon as its body is read.
   const onClose = () => {
@@ -47,6 +52,7 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     caller,
     record,
     timing,
+    trace: traces?.begin(exchange.request.headers, path, exchange.requestId, startedAtMs) ?? null,
     grant: null,
     told: false,
     gone: gone.signal,
@@ -83,6 +89,7 @@ function tell(work: Work, end: RelayEnd): void {
     record.estimated = end.counts.estimated;
   }
   work.grant?.settle(record.prompt_tokens + record.completion_tokens);
+  work.trace?.end(record);
   exchange.options.onRecord(record, timing);
 }
 
@@ -201,6 +208,7 @@ async function askEndpoints(
       lease.release(verdictOf(result));
     }
     if (result.kind !== 'not-begun') return result;
+    work.trace?.callFailed(result.error.code);
     last = result;
   }
   return last ?? { kind: 'not-begun', error: new CortexError('engine_unreachable', { model: body.model }) };
@@ -223,8 +231,9 @@ function ask(
   const { exchange, path, enginePath, record, timing } = work;
   const { request, response, requestId, options } = exchange;
   const beganAt = performance.now();
+  const traced = work.trace?.callEngine(model.servedName, endpoint.url) ?? traceHeaders(request.headers);
   const serving = options.table.serving(model.servedName) ?? defaultServing;
-  const headers: Record<string, string> = { 'content-type': body.contentType };
+  const headers: Record<string, string> = { ...traced, 'content-type': body.contentType };
   if (endpoint.apiKey !== null) headers.authorization = `Bearer ${endpoint.apiKey}`;
   const version = request.headers['anthropic-version'];
   if (enginePath.errors === 'anthropic' && typeof version === 'string') headers['anthropic-version'] = version;
@@ -263,6 +272,13 @@ function ask(
       response.setHeader('server-timing', `gateway;dur=${overhead}, queue;dur=${queue}, engine;dur=${engine}`);
     },
   });
+}
+
+/** A trace that others keep goes on through the gateway (W3C Trace Context). */
+function traceHeaders({ traceparent, tracestate }: IncomingHttpHeaders): Record<string, string> {
+  if (typeof traceparent !== 'string' || !/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent))
+    return {};
+  return { traceparent, ...(typeof tracestate === 'string' ? { tracestate } : {}) };
 }
 
 /** Clients choose this name: what no model can be called (and a database may refuse) is not kept. */

@@ -50,3 +50,12 @@ export const enginePaths: Readonly<Record<string, EnginePath>> = {
 
 export const enginePathOf = (name: string): EnginePath | undefined =>
   Object.hasOwn(enginePaths, name) ? enginePaths[name] : undefined;
+
+/** OpenTelemetry's names for what is done (gen_ai.operation.name). */
+export function operationOf(endpoint: string): string {
+  if (endpoint === '/v1/completions') return 'text_completion';
+  if (endpoint === '/v1/embeddings') return 'embeddings';
+  return endpoint.startsWith('/v1/chat') || endpoint === '/v1/responses' || endpoint.startsWith('/v1/messages')
+    ? 'chat'
+    : endpoint.slice('/v1/'.length);
+}

@@ -1,6 +1,7 @@
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { Timing } from '../gateway/gateway.ts';
 import type { LimitAnswer, LimitRequest } from '../gateway/limits.ts';
+import type { TraceOptions } from '../gateway/traces.ts';
 import type { TableParts } from '../routing/table.ts';
 
 /** What a worker is given when it starts. */
@@ -10,6 +11,7 @@ export interface WorkerSetup {
   /** Where the first process answers all that is not /v1. */
   readonly controlSocket: string;
   readonly workers: number;
+  readonly tracing: TraceOptions | null;
   readonly settings: {
     readonly REQUEST_MAX_BODY_BYTES: number;
     readonly REQUEST_MAX_NESTING: number;

@@ -6,6 +6,7 @@ import { createGateway } from '../gateway/gateway.ts';
 import { checkEndpoints } from '../gateway/health-checks.ts';
 import type { LimitAnswer, LimitRequest, LimitStore } from '../gateway/limits.ts';
 import { Queues } from '../gateway/queue.ts';
+import { openTraces } from '../gateway/traces.ts';
 import { Balancer } from '../routing/balancer.ts';
 import { RoutingTable } from '../routing/table.ts';
 import { clientAddressHeader } from './control-socket.ts';
@@ -45,6 +46,10 @@ class SharedLimits implements LimitStore {
   }
 }
 
+const logger = {
+  warn: (details: object, message: string) => send({ kind: 'log', level: 'warn', details: plain(details), message }),
+  error: (details: object, message: string) => send({ kind: 'log', level: 'error', details: plain(details), message }),
+};
 const table = new RoutingTable();
 const limits = new SharedLimits();
 let stop: (graceMs: number) => void = () => process.exit(0);
@@ -53,7 +58,7 @@ process.on('message', (message: ToWorker) => {
   if (message.kind === 'table') table.replace(message.parts);
   else if (message.kind === 'limits') limits.answered(message.id, message.answer);
   else if (message.kind === 'stop') stop(message.graceMs);
-  else listen(message.setup);
+  else void listen(message.setup);
 });
 process.on('disconnect', () => process.exit(0));
 // Ctrl-C reaches the whole group; the first process says when to go.
@@ -61,7 +66,8 @@ process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 send({ kind: 'ready' });
 
-function listen(setup: WorkerSetup): void {
+async function listen(setup: WorkerSetup): Promise<void> {
+  const traces = setup.tracing === null ? null : await openTraces(setup.tracing, logger);
   const client = new EngineClient();
   const balancer = new Balancer();
   checkEndpoints({ table, balancer, client });
@@ -72,12 +78,10 @@ function listen(setup: WorkerSetup): void {
     queues: new Queues(setup.workers),
     limits,
     client,
+    traces,
     settings: setup.settings,
     onRecord: (record, timing) => send({ kind: 'record', record, timing }),
-    logger: {
-      warn: (details, message) => send({ kind: 'log', level: 'warn', details: plain(details), message }),
-      error: (details, message) => send({ kind: 'log', level: 'error', details: plain(details), message }),
-    },
+    logger,
   });
   const handler = (request: IncomingMessage, response: ServerResponse) => {
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
@@ -93,19 +97,22 @@ function listen(setup: WorkerSetup): void {
   });
   stop = (graceMs) => {
     setTimeout(() => process.exit(0), graceMs);
-    server.close(() => process.exit(0));
+    server.close(() => {
+      void (traces?.close() ?? Promise.resolve()).then(() => process.exit(0));
+    });
     server.closeIdleConnections();
   };
 }
 
 /** Errors do not survive the way as JSON. */
-const plain = (details: object): object =>
-  Object.fromEntries(
+function plain(details: object): object {
+  return Object.fromEntries(
     Object.entries(details).map(([name, value]: [string, unknown]) => [
       name,
       value instanceof Error ? (value.stack ?? value.message) : value,
     ]),
   );
+}
 
 /** Everything but /v1 is answered by the first process. */
 function toControl(request: IncomingMessage, response: ServerResponse, socketPath: string): void {
