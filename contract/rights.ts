@@ -8,6 +8,7 @@ export const rights = [
   'keys:write',
   'usage:read',
   'system:read',
+  'requests:inspect',
   'chat',
 ] as const;
 export const right = z.enum(rights);

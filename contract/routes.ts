@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { identityRoutes } from './identity.ts';
+import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
 import type { Route } from './route.ts';
@@ -12,6 +13,7 @@ import { usageAnalyticsRoutes } from './usage-analytics.ts';
 export const routes = {
   ...identityRoutes,
   ...keyRoutes,
+  ...inspectorRoutes,
   ...modelRoutes,
   ...routingRoutes,
   ...systemRoutes,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { z } from 'zod';
+import type { InspectedRequest } from '../../contract/inspector.ts';
 import type { UsageRecord } from '../../contract/usage.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { readLoadedBill } from '../../offline/bill-file.ts';
@@ -17,6 +18,7 @@ import { groupNames, largestGroups, outcomeCounts, rollupTotals, seriesPoints } 
 import { EngineClient } from './gateway/engine-client/engine-client.ts';
 import { createGateway, type Timing } from './gateway/gateway.ts';
 import { checkEndpoints } from './gateway/health-checks.ts';
+import { Inspector } from './gateway/inspector.ts';
 import { MemoryLimits, type SeededLimitStore } from './gateway/limits.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { Queues } from './gateway/queue.ts';
@@ -154,10 +156,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     journalOk: () => journal.ok,
     countModels: () => models.count(),
   });
+  const inspector = new Inspector({ table, logger });
   const handlers = createHandlers({
     identity,
     models,
     rules,
+    inspector,
     system,
     usage: { page: (filter) => listUsage(db, filter), analytics },
     imageReadiness: async () =>
@@ -194,7 +198,9 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const tracing = traceOptions(config, version);
   const traces = tracing === null ? null : await openTraces(tracing, logger);
   closing.add(() => traces?.close());
-  const gateway = createGateway({ table, balancer, queues, limits, client, traces, settings, onRecord, logger });
+  const onInspected = (inspected: InspectedRequest) => inspector.keep(inspected);
+  const heard = { onRecord, onInspected };
+  const gateway = createGateway({ table, balancer, queues, limits, client, traces, settings, ...heard, logger });
 
   const api = apiHandler(gateway, (request, response) => admin.routing(request, response));
   const page = uiHandler(api, (request, response) => ui.routing(request, response));
@@ -206,7 +212,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const apiListener =
     settings.GATEWAY_WORKERS === 1
       ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT')
-      : await listenInWorkers(api, { table, limits, onRecord, tracing, config, logger, closing });
+      : await listenInWorkers(api, { table, limits, ...heard, tracing, config, logger, closing });
   listeners.push(apiListener);
   if (settings.METRICS_PORT !== 0)
     listeners.push(await listen(metricsHandler(metrics), host, settings.METRICS_PORT, 'METRICS_PORT'));
@@ -241,7 +247,7 @@ function traceOptions({ settings }: Config, version: string): TraceOptions | nul
 /** /v1 in processes of their own; what else comes to the API's port they pass on to this one. */
 async function listenInWorkers(
   api: RequestHandler,
-  parts: Pick<WorkerPoolOptions, 'table' | 'limits' | 'onRecord' | 'logger'> &
+  parts: Pick<WorkerPoolOptions, 'table' | 'limits' | 'onRecord' | 'onInspected' | 'logger'> &
     Pick<WorkerPoolOptions['setup'], 'tracing'> & { config: Config; closing: Closing },
 ): Promise<Listener> {
   const { config, closing, tracing, ...pool } = parts;

@@ -75,6 +75,7 @@ const gateway = createGateway({
   limits: new MemoryLimits(),
   client,
   traces: null,
+  onInspected: () => undefined,
   settings,
   onRecord: (record, timing) => {
     journal.append(record);

@@ -54,6 +54,7 @@ export class ServedGateway {
       limits: new MemoryLimits(),
       client: this.#client,
       traces: null,
+      onInspected: () => undefined,
       settings: {
         REQUEST_MAX_BODY_BYTES: 256 * 1024,
         REQUEST_MAX_NESTING: 64,

@@ -10,6 +10,7 @@ import type {
 import { rightsOf } from '../../../contract/rights.ts';
 import type { ImageReadiness } from '../../../contract/system.ts';
 import type { SessionRecord } from '../db/identity-records.ts';
+import type { Inspector } from '../gateway/inspector.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Rules } from '../rules/rules.ts';
 import type { SystemStatus } from '../system/system-status.ts';
@@ -41,6 +42,7 @@ export interface HandlerParts {
   readonly identity: Identity;
   readonly models: ModelOperations;
   readonly rules: Rules;
+  readonly inspector: Inspector;
   readonly system: SystemStatus;
   readonly usage: { readonly page: PageReader; readonly analytics: UsageAnalytics };
   readonly imageReadiness: () => Promise<ImageReadiness>;
@@ -53,7 +55,7 @@ const ok = { status: 'ok' } as const;
 
 /** Every route's handler: a few lines over the parts. */
 export function createHandlers(parts: HandlerParts): Handlers {
-  const { identity, models, rules, system, usage } = parts;
+  const { identity, models, rules, inspector, system, usage } = parts;
 
   const meOf = async (session: SessionRecord): Promise<Me> => ({
     user: {
@@ -126,6 +128,16 @@ export function createHandlers(parts: HandlerParts): Handlers {
       await rules.setLimit(body);
       return ok;
     },
+
+    getInspector: async () => inspector.state(),
+    startInspector: async ({ body }, context) => ({
+      inspection: inspector.start(body, context.session.user.username),
+    }),
+    stopInspector: async () => {
+      inspector.stop();
+      return ok;
+    },
+    inspectedRequest: async ({ params }) => inspector.request(params.request_id),
 
     health: () => system.health(),
     dockerImages: () => parts.imageReadiness(),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
+import type { InspectedRequest } from '../../../contract/inspector.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { Balancer } from '../routing/balancer.ts';
 import type { RoutingTable } from '../routing/table.ts';
@@ -30,6 +31,8 @@ export interface GatewayOptions {
   };
   /** Hears of each request to an engine, once, however it ended. */
   readonly onRecord: (record: UsageRecord, timing: Timing) => void;
+  /** Hears of those requests that the table's inspection means. */
+  readonly onInspected: (inspected: InspectedRequest) => void;
   readonly logger: { warn(details: object, message: string): void; error(details: object, message: string): void };
 }
 

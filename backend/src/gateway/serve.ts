@@ -7,6 +7,7 @@ import { demandScope, modelsFor } from './access.ts';
 import { affinityOf, bodyForEngine, type InspectedBody, inspectBody, readBody } from './body.ts';
 import type { Caller } from './credentials.ts';
 import type { Exchange, Timing } from './gateway.ts';
+import { type Observer, observe } from './inspect.ts';
 import { type LimitGrant, takeLimits } from './limit-grant.ts';
 import type { Place } from './queue.ts';
 import { leftEarly, noCounts, type RelayEnd, type RelayResult, relay } from './relay.ts';
@@ -24,6 +25,7 @@ interface Work {
   readonly record: Draft;
   readonly timing: Timing;
   readonly trace: RequestTrace | null;
+  readonly observer: Observer | null;
   grant: LimitGrant | null;
   told: boolean;
   /** Aborts when the client leaves. */
@@ -53,6 +55,7 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     record,
     timing,
     trace: traces?.begin(exchange.request.headers, path, exchange.requestId, startedAtMs) ?? null,
+    observer: observe(exchange.options.table, caller, exchange.request, response),
     grant: null,
     told: false,
     gone: gone.signal,
@@ -90,6 +93,7 @@ function tell(work: Work, end: RelayEnd): void {
   }
   work.grant?.settle(record.prompt_tokens + record.completion_tokens);
   work.trace?.end(record);
+  work.observer?.ended(record, timing, exchange.options.onInspected);
   exchange.options.onRecord(record, timing);
 }
 
@@ -126,6 +130,7 @@ async function admit(work: Work): Promise<RelayEnd> {
   timing.overheadMs += performance.now() - beganAt;
   const bytes = await readBody(request, options.settings.REQUEST_MAX_BODY_BYTES);
   if (bytes === null) return leftEarly;
+  work.observer?.asked(bytes);
   const readAt = performance.now();
   const body = inspectBody(bytes, request.headers['content-type'] ?? '', enginePath, options.settings);
   record.requested_name = keptName(body.model);

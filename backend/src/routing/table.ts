@@ -60,6 +60,13 @@ export interface ExternalEndpoint extends Endpoint {
   readonly createdAtMs: number;
 }
 
+/** Requests that are kept for an administrator to see. */
+export interface InspectedPart {
+  readonly untilMs: number;
+  /** Null is every key. */
+  readonly keyId: string | null;
+}
+
 /** Everything in the table; each part is replaced as a whole, and can be sent to another process. */
 export interface TableParts {
   readonly keys: readonly KeyEntry[];
@@ -69,6 +76,7 @@ export interface TableParts {
   readonly aliases: readonly Alias[];
   readonly limits: readonly SubjectLimit[];
   readonly serving: Readonly<Record<string, ServingSettings>>;
+  readonly inspection: InspectedPart | null;
 }
 
 const nothing: TableParts = {
@@ -79,6 +87,7 @@ const nothing: TableParts = {
   aliases: [],
   limits: [],
   serving: {},
+  inspection: null,
 };
 
 /**
@@ -119,6 +128,10 @@ export class RoutingTable {
 
   replaceModels(models: readonly RoutedModel[]): void {
     this.replace({ models });
+  }
+
+  get inspection(): InspectedPart | null {
+    return this.#parts.inspection;
   }
 
   key(hash: string): KeyEntry | undefined {

@@ -1,3 +1,4 @@
+import type { InspectedRequest } from '../../../contract/inspector.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { Timing } from '../gateway/gateway.ts';
 import type { LimitAnswer, LimitRequest } from '../gateway/limits.ts';
@@ -33,6 +34,7 @@ export type FromWorker =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'record'; readonly record: UsageRecord; readonly timing: Timing }
+  | { readonly kind: 'inspected'; readonly inspected: InspectedRequest }
   | { readonly kind: 'take'; readonly id: number; readonly request: LimitRequest }
   | { readonly kind: 'settle'; readonly request: LimitRequest; readonly usedTokens: number }
   | { readonly kind: 'log'; readonly level: 'warn' | 'error'; readonly details: object; readonly message: string };

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import type { InspectedRequest } from '../../../contract/inspector.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { Timing } from '../gateway/gateway.ts';
 import type { LimitRequest, LimitStore } from '../gateway/limits.ts';
@@ -13,6 +14,7 @@ export interface WorkerPoolOptions {
   readonly table: RoutingTable;
   readonly limits: LimitStore;
   readonly onRecord: (record: UsageRecord, timing: Timing) => void;
+  readonly onInspected: (inspected: InspectedRequest) => void;
   readonly logger: Logger;
 }
 
@@ -47,6 +49,7 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
           const cause = Object.assign(new Error(message.message), { code: message.code });
           reject(listenError(cause, setup.host, setup.port, 'GATEWAY_PORT'));
         } else if (message.kind === 'record') options.onRecord(message.record, message.timing);
+        else if (message.kind === 'inspected') options.onInspected(message.inspected);
         else if (message.kind === 'log') logger[message.level](message.details, message.message);
         else if (message.kind === 'take') {
           underWay.set(message.request.requestId, message.request);

@@ -80,6 +80,7 @@ async function listen(setup: WorkerSetup): Promise<void> {
     client,
     traces,
     settings: setup.settings,
+    onInspected: (inspected) => send({ kind: 'inspected', inspected }),
     onRecord: (record, timing) => send({ kind: 'record', record, timing }),
     logger,
   });
