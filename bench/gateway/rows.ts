@@ -64,16 +64,3 @@ export const addedRow = (measure: string, through: number, without: number, peer
   peer: without,
   peer_name: peerName,
 });
-
-/** What can't be measured yet. */
-export const missingRow = (measure: string, unit: string, peer: number, peerName: string, goal: number): Row => ({
-  measure,
-  unit,
-  ours: null,
-  peer,
-  peer_name: peerName,
-  ratio: null,
-  goal,
-  pass: null,
-  note: 'not built',
-});

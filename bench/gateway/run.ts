@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { startPostgres } from '../../tests/db/postgres-server.ts';
 import { printTable, type Row } from '../table.ts';
 import type { Effort } from './effort.ts';
 import { measureLatency } from './measures/latency.ts';
@@ -26,6 +27,8 @@ const { values: flags } = parseArgs({
     json: { type: 'boolean' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '5' },
+    /** The database in a thread of the server, instead of a Postgres server. */
+    embedded: { type: 'boolean' },
     /** Names of measures with commas between. */
     only: { type: 'string', default: Object.keys(measures).join(',') },
   },
@@ -39,7 +42,13 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 const root = resolve(import.meta.dirname, '../../..');
 const base = process.env.TMPDIR ?? tmpdir();
 const work = mkdtempSync(join(base, 'cortex-bench-gateway-'));
-const places = { scripts: import.meta.dirname, sources: join(root, 'bench/gateway'), work };
+const postgres = flags.embedded ? null : await startPostgres();
+const places = {
+  scripts: import.meta.dirname,
+  sources: join(root, 'bench/gateway'),
+  work,
+  postgresUrl: postgres?.url ?? null,
+};
 
 try {
   const mock = await startMock(places);
@@ -59,11 +68,12 @@ try {
     cores: availableParallelism(),
     memory_gb: Math.round(totalmem() / 1e9),
     node: process.version,
-    database: process.env.DATABASE_URL ? 'postgres' : 'embedded',
+    database: postgres === null ? 'embedded' : 'postgres',
     ...effort,
   };
   if (flags.json) process.stdout.write(`${JSON.stringify({ rows, machine }, null, 2)}\n`);
   else printTable(rows);
 } finally {
+  await postgres?.stop();
   rmSync(work, { recursive: true, force: true });
 }

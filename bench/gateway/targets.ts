@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Child, freePort, startAnnouncing, startListening } from './child.ts';
+import { freePort } from '../../tests/free-port.ts';
+import { type Child, startAnnouncing, startListening } from './child.ts';
 
 /** Something between the load and the mock. */
 export interface Target extends Child {
@@ -25,6 +26,8 @@ export interface Places {
   readonly sources: string;
   /** For what is written while it runs. */
   readonly work: string;
+  /** A Postgres server for usage; null is the embedded database, whose thread shares the gateway's core. */
+  readonly postgresUrl: string | null;
 }
 
 const listening = z.object({ port: z.number().int() });
@@ -45,36 +48,6 @@ export async function startMock({ scripts }: Places): Promise<Target> {
     exact: true,
     marker: null,
   };
-}
-
-// The server works in one process so far. Once it reads GATEWAY_WORKERS this is true, and the row gets its figure.
-export const hasWorkers: boolean = false;
-
-const cortexListening = listening.extend({ token: z.string() });
-let cortexFolders = 0;
-
-interface CortexOptions {
-  readonly workers?: number;
-  /** Its data; a new folder without. */
-  readonly dataDir?: string;
-}
-
-export async function startCortex(
-  { scripts, work }: Places,
-  mock: Target,
-  { workers = 1, dataDir }: CortexOptions = {},
-): Promise<Target> {
-  const key = 'via-cortex';
-  cortexFolders += 1;
-  const child = await startAnnouncing(join(scripts, 'cortex-process.js'), [`http://127.0.0.1:${mock.port}`, key], {
-    CORTEX_DATA_DIR: dataDir ?? join(work, `cortex-${cortexFolders}`),
-    GATEWAY_PORT: '0',
-    LOG_LEVEL: 'warn',
-    ...(workers > 1 ? { GATEWAY_WORKERS: String(workers) } : {}),
-  });
-  const { port, token } = cortexListening.parse(child.said);
-  const headers = { authorization: `Bearer ${token}` };
-  return { ...child, name: 'Cortex', port, key, headers, exact: true, marker: 'x-request-id' };
 }
 
 export async function startBareRelay({ scripts }: Places, mock: Target): Promise<Target> {

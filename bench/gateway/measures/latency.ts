@@ -1,8 +1,9 @@
 import type { Row } from '../../table.ts';
+import { startCortex } from '../cortex.ts';
 import { type Effort, inTurn } from '../effort.ts';
 import { type Bench, runJob } from '../measuring.ts';
 import { addedRow, Figures } from '../rows.ts';
-import { startCortex, type Target } from '../targets.ts';
+import type { Target } from '../targets.ts';
 
 /** What Cortex adds to one request at a time. */
 export async function measureLatency(bench: Bench, effort: Effort): Promise<Row[]> {

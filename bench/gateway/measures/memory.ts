@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median } from '../../process.ts';
 import type { Row } from '../../table.ts';
+import { startCortex } from '../cortex.ts';
 import type { Effort } from '../effort.ts';
 import { type Bench, runJob } from '../measuring.ts';
 import { residentBytes, settled } from '../proc.ts';
 import { limitRow } from '../rows.ts';
-import { startCortex, type Target } from '../targets.ts';
+import type { Target } from '../targets.ts';
 
 const streams = 1000;
 

@@ -1,8 +1,9 @@
 import type { Row } from '../../table.ts';
+import { startCortex } from '../cortex.ts';
 import { type Effort, inTurn } from '../effort.ts';
 import { type Bench, runJob } from '../measuring.ts';
 import { addedRow, Figures, lessRow } from '../rows.ts';
-import { startBareRelay, startCortex, type Target } from '../targets.ts';
+import { startBareRelay, type Target } from '../targets.ts';
 
 const perSecond = 50;
 const amounts = [

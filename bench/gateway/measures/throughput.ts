@@ -1,9 +1,10 @@
 import type { Row } from '../../table.ts';
+import { startCortex } from '../cortex.ts';
 import { type Effort, inTurn } from '../effort.ts';
 import { type Bench, runJob } from '../measuring.ts';
 import type { Pinning } from '../proc.ts';
-import { Figures, missingRow, moreRow } from '../rows.ts';
-import { hasWorkers, startBareRelay, startCortex, startNginx, startPortkey, type Target } from '../targets.ts';
+import { Figures, moreRow } from '../rows.ts';
+import { startBareRelay, startNginx, startPortkey, type Target } from '../targets.ts';
 
 const connections = 32;
 
@@ -79,7 +80,7 @@ const workers = 2;
 export async function measureWorkers(bench: Bench, effort: Effort): Promise<Row[]> {
   const figures = new Figures();
   const run = loop(bench, effort, figures);
-  const cortex = await startCortex(bench.places, bench.mock, { workers: hasWorkers ? workers : 1 });
+  const cortex = await startCortex(bench.places, bench.mock, { workers });
   const nginx = await startNginx(bench.places, bench.mock, workers);
   try {
     await inTurn(
@@ -103,10 +104,5 @@ export async function measureWorkers(bench: Bench, effort: Effort): Promise<Row[
     peerName,
     goal: null,
   });
-  if (hasWorkers) return [moreRow({ measure, unit, ours, peer, peerName, goal: 0.25 }), perCpuSecond];
-  return [
-    missingRow(measure, unit, peer, peerName, 0.25),
-    moreRow({ measure: `JSON, ${connections} connections, one process`, unit, ours, peer, peerName, goal: null }),
-    perCpuSecond,
-  ];
+  return [moreRow({ measure, unit, ours, peer, peerName, goal: 0.25 }), perCpuSecond];
 }
