@@ -54,17 +54,17 @@ export class Queues {
 
   /**
    * @param share whose turn it uses: the key's id
-   * @param gone aborts where the client leaves while it waits
+   * @param gone gives what aborts where the client leaves while it waits
    * @throws CortexError queue_full at once, queue_timeout
    */
-  enter(model: string, share: string, rules: QueueRules, gone: AbortSignal): Place | Promise<Place> {
+  enter(model: string, share: string, rules: QueueRules, gone: () => AbortSignal): Place | Promise<Place> {
     const queue = this.#of(model, rules);
     if (queue.waiting === 0 && hasRoom(queue)) return this.#place(model, queue, 0, Date.now());
     if (queue.waiting >= rules.queueLimit) {
       const seconds = retryAfterSeconds(queue, queue.waiting + 1);
       throw new CortexError('queue_full', { model, waiting: queue.waiting }, { retryAfterSeconds: seconds });
     }
-    return this.#wait(model, queue, share, gone);
+    return this.#wait(model, queue, share, gone());
   }
 
   #wait(model: string, queue: ModelQueue, share: string, gone: AbortSignal): Promise<Place> {

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import { servingSettings } from '../../../contract/routing.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
@@ -28,8 +28,8 @@ interface Work {
   readonly observer: Observer | null;
   grant: LimitGrant | null;
   told: boolean;
-  /** Aborts when the client leaves. */
-  readonly gone: AbortSignal;
+  /** A signal that aborts when the client leaves; made for those alone who have to wait. */
+  readonly gone: () => AbortSignal;
 }
 
 const defaultServing = servingSettings.parse({});
@@ -41,12 +41,7 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
   const startedAtMs = Date.now();
   const record = newRecord(exchange.requestId, startedAtMs, path, caller);
   const { traces } = exchange.options;
-  const gone = new AbortController();
-  // Not request 'close': that fires for every POST as soon as its body is read.
-  const onClose = () => {
-    if (!response.writableFinished) gone.abort();
-  };
-  response.once('close', onClose);
+  let gone: AbortController | undefined;
   const work: Work = {
     exchange,
     path,
@@ -58,7 +53,7 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     observer: observe(exchange.options.table, caller, exchange.request, response),
     grant: null,
     told: false,
-    gone: gone.signal,
+    gone: () => (gone ??= leaving(response)).signal,
   };
   try {
     tell(work, await admit(work));
@@ -69,9 +64,16 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     const cause = known?.code ?? 'internal_error';
     tell(work, { status, outcome, cause, counts: noCounts, firstByteAtMs: null });
     throw error;
-  } finally {
-    response.off('close', onClose);
   }
+}
+
+function leaving(response: ServerResponse): AbortController {
+  const gone = new AbortController();
+  // Not request 'close': that fires for every POST as soon as its body is read.
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  return gone;
 }
 
 /** Completes the record and gives it away, once. */
@@ -173,7 +175,7 @@ async function withPlace(
     const entered = options.queues.enter(model.servedName, caller.keyId ?? caller.userId, rules, gone);
     place = entered instanceof Promise ? await entered : entered;
   } catch (error) {
-    if (gone.aborted) return { kind: 'ended', end: leftEarly };
+    if (response.destroyed) return { kind: 'ended', end: leftEarly };
     if (error instanceof CortexError && othersLeft) return { kind: 'not-begun', error };
     throw error;
   }
