@@ -28,7 +28,7 @@ interface Work {
   readonly observer: Observer | null;
   grant: LimitGrant | null;
   told: boolean;
-  /** A signal that aborts when the client leaves; made for those alone who have to wait. */
+  /** Makes a signal that aborts when the client leaves, for those alone who have to wait. */
   readonly gone: () => AbortSignal;
 }
 
@@ -41,7 +41,6 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
   const startedAtMs = Date.now();
   const record = newRecord(exchange.requestId, startedAtMs, path, caller);
   const { traces } = exchange.options;
-  let gone: AbortController | undefined;
   const work: Work = {
     exchange,
     path,
@@ -53,7 +52,7 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     observer: observe(exchange.options.table, caller, exchange.request, response),
     grant: null,
     told: false,
-    gone: () => (gone ??= leaving(response)).signal,
+    gone: () => leaving(response),
   };
   try {
     tell(work, await admit(work));
@@ -67,13 +66,13 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
   }
 }
 
-function leaving(response: ServerResponse): AbortController {
+function leaving(response: ServerResponse): AbortSignal {
   const gone = new AbortController();
   // Not request 'close': that fires for every POST as soon as its body is read.
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();
   });
-  return gone;
+  return gone.signal;
 }
 
 /** Completes the record and gives it away, once. */
