@@ -93,6 +93,24 @@ describe('the ledger', () => {
     await expectLedgerToHold(load);
     expect((await ledger()).size).toBeLessThanOrEqual(load.asked);
   });
+
+  it(`holds what clients saw after ${kills} kills of the server and all its workers at once`, async () => {
+    const env = { GATEWAY_WORKERS: '2' };
+    await begin(env);
+    for (let kill = 0; kill < kills; kill += 1) {
+      const load = new Load(cortex.api, token, 'steady', 4);
+      await vi.waitFor(() => expect(load.complete.length).toBeGreaterThan(5), { timeout: 10_000 });
+      const all = [cortex.pid, ...childrenOf(cortex.pid)];
+      // The first process hears nothing more of the workers, as if it were busy just then.
+      process.kill(cortex.pid, 'SIGSTOP');
+      await pause(100 + Math.random() * 200);
+      for (const pid of all) process.kill(pid, 'SIGKILL');
+      await load.stop();
+      await cortex.end('SIGKILL');
+      await cortex.start(env);
+      await expectLedgerToHold(load);
+    }
+  });
 });
 
 describe('workers', () => {
