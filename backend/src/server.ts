@@ -34,7 +34,8 @@ import { Rules } from './rules/rules.ts';
 import { SystemStatus } from './system/system-status.ts';
 import { createUiServer } from './ui-server.ts';
 import { UsageAnalytics } from './usage/analytics.ts';
-import { UsageJournal } from './usage/journal.ts';
+import type { JournalState } from './usage/journal.ts';
+import { UsageJournals } from './usage/journals.ts';
 import { UsageRetention } from './usage/retention.ts';
 import { UsageWriter } from './usage/writer.ts';
 import { listenOnControlSocket } from './workers/control-socket.ts';
@@ -100,9 +101,11 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
 
   const table = new RoutingTable();
   const identity = new Identity({ db, snapshot: table, sessionTtlMs: settings.SESSION_TTL_HOURS * 3_600_000 });
-  const journal = await UsageJournal.open({ dir: join(dataDir, 'usage'), logger });
-  const writer = new UsageWriter({ journal, insert: (records) => insertUsage(db, records), logger });
+  const workers = settings.GATEWAY_WORKERS === 1 ? 0 : settings.GATEWAY_WORKERS;
+  const journals = await UsageJournals.open({ dir: join(dataDir, 'usage'), workers, logger });
+  const writer = new UsageWriter({ readers: journals.readers, insert: (records) => insertUsage(db, records), logger });
   closing.add(() => writer.close());
+  closing.add(() => journals.own.close());
   // Budgets are read from what the database has.
   await writer.caughtUp(catchUpMs);
 
@@ -153,7 +156,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     db,
     databaseKind: database.kind,
     modelsDir: settings.CORTEX_MODELS_DIR,
-    journalOk: () => journal.ok,
+    journalOk: () => journals.state.ok,
     countModels: () => models.count(),
   });
   const inspector = new Inspector({ table, logger });
@@ -190,10 +193,15 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const queues = new Queues(settings.GATEWAY_WORKERS);
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());
-  const metrics = new Metrics({ table, balancer, queues, journal, limits });
-  const onRecord = (record: UsageRecord, timing: Timing) => {
-    journal.append(record);
+  const metrics = new Metrics({ table, balancer, queues, journals, limits });
+  // Workers have it in their journals by now.
+  const onJournalled = (record: UsageRecord, timing: Timing) => {
     metrics.observe(record, timing);
+    writer.wake();
+  };
+  const onRecord = (record: UsageRecord, timing: Timing) => {
+    journals.own.append(record);
+    onJournalled(record, timing);
   };
   const tracing = traceOptions(config, version);
   const traces = tracing === null ? null : await openTraces(tracing, logger);
@@ -201,6 +209,10 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const onInspected = (inspected: InspectedRequest) => inspector.keep(inspected);
   const heard = { onRecord, onInspected };
   const gateway = createGateway({ table, balancer, queues, limits, client, traces, settings, ...heard, logger });
+  const onJournal = (slot: number, state: JournalState | null) => {
+    journals.heard(slot, state);
+    writer.wake();
+  };
 
   const api = apiHandler(gateway, (request, response) => admin.routing(request, response));
   const page = uiHandler(api, (request, response) => ui.routing(request, response));
@@ -212,7 +224,11 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const apiListener =
     settings.GATEWAY_WORKERS === 1
       ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT')
-      : await listenInWorkers(api, { table, limits, ...heard, tracing, config, logger, closing });
+      : await listenInWorkers(api, {
+          ...{ table, limits, onRecord: onJournalled, onJournal, onInspected },
+          journalDir: (slot) => journals.folderOf(slot),
+          ...{ tracing, config, logger, closing },
+        });
   listeners.push(apiListener);
   if (settings.METRICS_PORT !== 0)
     listeners.push(await listen(metricsHandler(metrics), host, settings.METRICS_PORT, 'METRICS_PORT'));
@@ -247,7 +263,7 @@ function traceOptions({ settings }: Config, version: string): TraceOptions | nul
 /** /v1 in processes of their own; what else comes to the API's port they pass on to this one. */
 async function listenInWorkers(
   api: RequestHandler,
-  parts: Pick<WorkerPoolOptions, 'table' | 'limits' | 'onRecord' | 'onInspected' | 'logger'> &
+  parts: Omit<WorkerPoolOptions, 'setup'> &
     Pick<WorkerPoolOptions['setup'], 'tracing'> & { config: Config; closing: Closing },
 ): Promise<Listener> {
   const { config, closing, tracing, ...pool } = parts;

@@ -1,61 +1,26 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RouteResponse, Routes } from '../../contract/routes.ts';
-import { EmbeddedCortex } from '../embedded-cortex.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ScriptedEngine } from '../fixtures/scripted-engine.ts';
 import { startCountingEngine } from './counting-engine.ts';
 import { Load } from './load.ts';
+import { ServedCortex } from './served-cortex.ts';
 
 const kills = process.env.LONG === '1' ? 50 : 5;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-let cortex: EmbeddedCortex;
+let cortex: ServedCortex;
 let engine: ScriptedEngine;
-let token: string;
 
 async function begin(env: Record<string, string>): Promise<void> {
   engine = await startCountingEngine();
-  cortex = new EmbeddedCortex();
-  await cortex.start(env);
-  await cortex.signIn();
-  await cortex.call('createEndpoint', { body: { name: 'mock', served_name: 'steady', url: engine.url } });
-  ({ token } = await cortex.call('createKey', { body: { name: 'load' } }));
-}
-
-/** Every row of the ledger by its request id. */
-async function ledger(): Promise<Map<string, { completion_tokens: number; outcome: string }>> {
-  const rows = new Map<string, { completion_tokens: number; outcome: string }>();
-  let cursor: string | null = null;
-  do {
-    const page: RouteResponse<Routes['listUsage']> = await cortex.call('listUsage', {
-      query: { limit: 1000, ...(cursor === null ? {} : { cursor }) },
-    });
-    for (const record of page.records) rows.set(record.request_id, record);
-    cursor = page.next_cursor;
-  } while (cursor !== null);
-  return rows;
-}
-
-/** What clients have seen whole is in the ledger, each once and with the engine's count. */
-async function expectLedgerToHold(load: Load): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      const rows = await ledger();
-      expect(load.complete.filter(({ requestId }) => !rows.has(requestId))).toEqual([]);
-      for (const { requestId, completionTokens } of load.complete)
-        expect(rows.get(requestId)).toMatchObject({ completion_tokens: completionTokens, outcome: 'ok' });
-    },
-    { timeout: 10_000, interval: 200 },
-  );
+  cortex = new ServedCortex();
+  await cortex.serve(engine.url, env);
 }
 
 /** Processes whose parent is this one. */
 const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 
-beforeEach(() => {
-  token = '';
-});
 afterEach(async () => {
   await cortex.stop();
   await engine.close();
@@ -66,21 +31,21 @@ describe('the ledger', () => {
     await begin({});
     let asked = 0;
     for (let kill = 0; kill < kills; kill += 1) {
-      const load = new Load(cortex.api, token, 'steady', 4);
+      const load = new Load(cortex.api, cortex.token, 'steady', 4);
       await pause(100 + Math.random() * 900);
       await cortex.end('SIGKILL');
       await load.stop();
       await cortex.start();
       expect(load.complete.length).toBeGreaterThan(0);
-      await expectLedgerToHold(load);
+      await cortex.expectLedgerToHold(load);
       asked += load.asked;
     }
-    expect((await ledger()).size).toBeLessThanOrEqual(asked);
+    expect((await cortex.ledger()).size).toBeLessThanOrEqual(asked);
   });
 
   it(`holds what clients saw after ${kills} kills of a worker, and the others go on`, async () => {
     await begin({ GATEWAY_WORKERS: '2' });
-    const load = new Load(cortex.api, token, 'steady', 4);
+    const load = new Load(cortex.api, cortex.token, 'steady', 4);
     for (let kill = 0; kill < kills; kill += 1) {
       await vi.waitFor(() => expect(childrenOf(cortex.pid)).toHaveLength(2), { timeout: 20_000 });
       await pause(200 + Math.random() * 400);
@@ -90,15 +55,33 @@ describe('the ledger', () => {
       await vi.waitFor(() => expect(load.complete.length).toBeGreaterThan(before + 5), { timeout: 10_000 });
     }
     await load.stop();
-    await expectLedgerToHold(load);
-    expect((await ledger()).size).toBeLessThanOrEqual(load.asked);
+    await cortex.expectLedgerToHold(load);
+    expect((await cortex.ledger()).size).toBeLessThanOrEqual(load.asked);
+  });
+
+  it(`holds what clients saw after ${kills} kills of the server and all its workers at once`, async () => {
+    const env = { GATEWAY_WORKERS: '2' };
+    await begin(env);
+    for (let kill = 0; kill < kills; kill += 1) {
+      const load = new Load(cortex.api, cortex.token, 'steady', 4);
+      await vi.waitFor(() => expect(load.complete.length).toBeGreaterThan(5), { timeout: 10_000 });
+      const all = [cortex.pid, ...childrenOf(cortex.pid)];
+      // The first process hears nothing more of the workers, as if it were busy just then.
+      process.kill(cortex.pid, 'SIGSTOP');
+      await pause(100 + Math.random() * 200);
+      for (const pid of all) process.kill(pid, 'SIGKILL');
+      await load.stop();
+      await cortex.end('SIGKILL');
+      await cortex.start(env);
+      await cortex.expectLedgerToHold(load);
+    }
   });
 });
 
 describe('workers', () => {
   it('share port, snapshot and limits, and pass on what is not theirs', async () => {
     await begin({ GATEWAY_WORKERS: '2' });
-    const ask = async (key = token) => {
+    const ask = async (key = cortex.token) => {
       const answer = await fetch(`${cortex.api}/v1/chat/completions`, {
         method: 'POST',
         headers: { authorization: `Bearer ${key}`, connection: 'close' },

@@ -10,7 +10,10 @@ export interface MetricsOptions {
   readonly table: RoutingTable;
   readonly balancer: Balancer;
   readonly queues: Queues;
-  readonly journal: { readonly depthBytes: number; readonly waiting: number; readonly dropped: number };
+  readonly journals: {
+    readonly state: { readonly waiting: number; readonly dropped: number };
+    depthBytes(): Promise<number>;
+  };
   readonly limits: { readonly available: boolean };
 }
 
@@ -128,7 +131,7 @@ export class Metrics {
   }
 
   #gauges(): void {
-    const { table, balancer, queues, journal, limits } = this.#options;
+    const { table, balancer, queues, journals, limits } = this.#options;
     const registers = [this.#registry];
     const perModel = (name: string, help: string, value: (servedName: string) => number) =>
       new Gauge({
@@ -158,20 +161,26 @@ export class Metrics {
             this.set({ model: servedName, replica: id }, balancer.state(id, Date.now()) === 'open' ? 0 : 1);
       },
     });
-    const single = (name: string, help: string, value: () => number) =>
+    const single = (name: string, help: string, value: () => number | Promise<number>) =>
       new Gauge({
         name,
         help,
         registers,
-        collect() {
-          this.set(value());
+        async collect() {
+          this.set(await value());
         },
       });
     single('cortex_limits_available', '1 where limits can be checked, 0 while Redis does not answer', () =>
       limits.available ? 1 : 0,
     );
-    single('cortex_usage_journal_bytes', 'Usage on disk that the database does not have yet', () => journal.depthBytes);
-    single('cortex_usage_waiting_records', 'Usage in memory because the disk takes nothing', () => journal.waiting);
-    single('cortex_usage_dropped_records', 'Usage left out since the disk takes nothing', () => journal.dropped);
+    single('cortex_usage_journal_bytes', 'Usage on disk that the database does not have yet', () =>
+      journals.depthBytes(),
+    );
+    single(
+      'cortex_usage_waiting_records',
+      'Usage in memory because the disk takes nothing',
+      () => journals.state.waiting,
+    );
+    single('cortex_usage_dropped_records', 'Usage left out since the disk takes nothing', () => journals.state.dropped);
   }
 }

@@ -6,6 +6,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { UsageRecord } from '../../../contract/usage.ts';
 import { UsageJournal } from './journal.ts';
+import { JournalReader } from './journal-reader.ts';
+import { UsageJournals } from './journals.ts';
 import { UsageWriter } from './writer.ts';
 
 const record = (name: string): UsageRecord => ({
@@ -39,20 +41,37 @@ const logger = {
   warn: (_details: object, message: string) => void logged.push(message),
   error: (_details: object, message: string) => void logged.push(message),
 };
-const open = (segmentLimitBytes = 1_000_000, at = dir) => UsageJournal.open({ dir: at, logger, segmentLimitBytes });
+
+/** Both ends of a journal. */
+interface Ends {
+  readonly journal: UsageJournal;
+  readonly reader: JournalReader;
+}
+const open = async (segmentLimitBytes = 1_000_000, at = dir): Promise<Ends> => ({
+  journal: await UsageJournal.open({ dir: at, logger, segmentLimitBytes }),
+  reader: await JournalReader.open(at, logger),
+});
+
+/** A writer as the server wires it; its end closes the journal as well. */
+function startWriter({ journal, reader }: Ends, insert: (records: readonly UsageRecord[]) => Promise<void>) {
+  const writer = new UsageWriter({ readers: [reader], insert, logger });
+  journal.onAppend = () => writer.wake();
+  return { close: () => journal.close().then(() => writer.close()) };
+}
+
 const segments = async () => (await readdir(dir)).filter((name) => name.endsWith('.jsonl')).sort();
 
 /** Reads all, telling the journal after each batch that the database has it. */
-async function drain(journal: UsageJournal, limit = 500): Promise<string[]> {
+async function drain({ reader }: Ends, limit = 500): Promise<string[]> {
   const names: string[] = [];
-  for (let batch = await journal.read(limit); batch !== null; batch = await journal.read(limit)) {
+  for (let batch = await reader.read(limit); batch !== null; batch = await reader.read(limit)) {
     names.push(...batch.records.map((found) => found.request_id));
-    await journal.advance(batch.next);
+    await reader.advance(batch.next);
   }
   return names;
 }
 
-async function appendAll(journal: UsageJournal, names: readonly string[]): Promise<void> {
+async function appendAll({ journal }: Ends, names: readonly string[]): Promise<void> {
   for (const name of names) {
     journal.append(record(name));
     // One write each, as requests come.
@@ -71,34 +90,36 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 
 describe('the usage journal', () => {
   it('gives back what was appended, in its order, once', async () => {
-    const journal = await open();
-    for (const name of names(50)) journal.append(record(name));
-    await journal.flush();
-    expect(await drain(journal, 7)).toEqual(names(50));
-    expect(await journal.read(10)).toBeNull();
-    await journal.close();
+    const ends = await open();
+    for (const name of names(50)) ends.journal.append(record(name));
+    await ends.journal.flush();
+    expect(await drain(ends, 7)).toEqual(names(50));
+    expect(await ends.reader.read(10)).toBeNull();
+    await ends.journal.close();
     expect((await stat(join(dir, (await segments())[0] ?? ''))).mode & 0o077).toBe(0);
   });
 
   it('goes on after a restart where the database stopped', async () => {
     const first = await open();
     await appendAll(first, names(10));
-    const batch = await first.read(4);
-    if (batch !== null) await first.advance(batch.next);
-    await first.read(4);
-    await first.close();
+    const batch = await first.reader.read(4);
+    if (batch !== null) await first.reader.advance(batch.next);
+    await first.reader.read(4);
+    await first.journal.close();
     const second = await open();
     expect(await drain(second)).toEqual(names(10).slice(4));
-    await second.close();
+    await second.journal.close();
   });
 
   it('begins a new file at its limit and removes what the database has', async () => {
-    const journal = await open(3 * lineBytes);
-    await appendAll(journal, names(20));
+    const ends = await open(3 * lineBytes);
+    await appendAll(ends, names(20));
     expect((await segments()).length).toBeGreaterThan(4);
-    expect(await drain(journal)).toEqual(names(20));
+    expect(await ends.reader.depthBytes()).toBe(20 * lineBytes);
+    expect(await drain(ends)).toEqual(names(20));
+    expect(await ends.reader.depthBytes()).toBe(0);
     expect((await segments()).length).toBe(1);
-    await journal.close();
+    await ends.journal.close();
   });
 
   it('loses no whole line and doubles none, wherever a crash cuts it', async () => {
@@ -111,9 +132,9 @@ describe('the usage journal', () => {
           const at = await mkdtemp(join(dir, 'cut-'));
           const before = await open(limitBytes, at);
           await appendAll(before, names(12));
-          const taken = readFirst === 0 ? null : await before.read(readFirst);
-          if (taken !== null) await before.advance(taken.next);
-          await before.close();
+          const taken = readFirst === 0 ? null : await before.reader.read(readFirst);
+          if (taken !== null) await before.reader.advance(taken.next);
+          await before.journal.close();
           const newest =
             (await readdir(at))
               .filter((name) => name.endsWith('.jsonl'))
@@ -128,7 +149,7 @@ describe('the usage journal', () => {
           await appendAll(after, names(3, 'n'));
           const database = new Set(taken?.records.map((found) => found.request_id));
           for (const name of await drain(after)) database.add(name);
-          await after.close();
+          await after.journal.close();
           // What the cut took may be in the database already; all else must come, and what came later as well.
           const lastLineIsWhole = end % lineBytes === lineBytes - 1 ? 1 : 0;
           const expected = [...names(12).slice(0, whole + lastLineIsWhole), ...names(3, 'n')];
@@ -146,19 +167,19 @@ describe('the usage journal', () => {
       const first = await open();
       await appendAll(first, names(3));
       await drain(first);
-      await first.close();
+      await first.journal.close();
       await writeFile(join(dir, 'cursor.json'), text);
       const second = await open();
       await appendAll(second, ['new']);
       expect(await drain(second)).toEqual([...names(3), 'new']);
-      await second.close();
+      await second.journal.close();
     },
   );
 
   it('leaves damaged lines out, also very long ones, and reads on', async () => {
     const first = await open();
     await appendAll(first, ['a']);
-    await first.close();
+    await first.journal.close();
     const [segment = ''] = await segments();
     const line = await readFile(join(dir, segment), 'utf8');
     const damage = `${'x'.repeat(3 * 1024 * 1024)}\n{"request_id":1}\n\n`;
@@ -166,7 +187,7 @@ describe('the usage journal', () => {
     const second = await open();
     expect(await drain(second)).toEqual(['a', 'b']);
     expect(logged.length).toBeGreaterThan(0);
-    await second.close();
+    await second.journal.close();
   });
 
   it.runIf(process.platform === 'linux')(
@@ -176,27 +197,27 @@ describe('the usage journal', () => {
         execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${value}:`]);
       const ignore = () => undefined;
       process.on('SIGXFSZ', ignore);
-      const journal = await open();
-      await appendAll(journal, names(3));
+      const ends = await open();
+      await appendAll(ends, names(3));
       // In the middle of a line, as a disk gets full.
       limitFileBytes(String(4 * lineBytes + 20));
       try {
-        for (const name of names(20).slice(3)) journal.append(record(name));
-        await journal.flush();
-        expect(journal.ok).toBe(false);
-        expect(await drain(journal)).toEqual(expect.arrayContaining(names(3)));
+        for (const name of names(20).slice(3)) ends.journal.append(record(name));
+        await ends.journal.flush();
+        expect(ends.journal.ok).toBe(false);
+        expect(await drain(ends)).toEqual(expect.arrayContaining(names(3)));
       } finally {
         limitFileBytes('unlimited');
         process.off('SIGXFSZ', ignore);
       }
-      await vi.waitFor(() => expect(journal.ok).toBe(true), 3000);
-      journal.append(record('after'));
-      await journal.flush();
-      await journal.close();
+      await vi.waitFor(() => expect(ends.journal.ok).toBe(true), 3000);
+      ends.journal.append(record('after'));
+      await ends.journal.flush();
+      await ends.journal.close();
       await rm(join(dir, 'cursor.json'));
       const again = await open();
       expect(await drain(again)).toEqual([...names(20), 'after']);
-      await again.close();
+      await again.journal.close();
       expect(logged).toEqual([
         'The usage journal cannot be written; records wait in memory',
         'The usage journal can be written again',
@@ -205,19 +226,76 @@ describe('the usage journal', () => {
   );
 });
 
+describe('the usage journals of a server', () => {
+  const openAll = (workers: number) => UsageJournals.open({ dir, workers, logger });
+  const writeAll = async (journals: UsageJournals): Promise<string[]> => {
+    const written: string[] = [];
+    const insert = (records: readonly UsageRecord[]) => {
+      written.push(...records.map((found) => found.request_id));
+      return Promise.resolve();
+    };
+    await journals.own.close();
+    await new UsageWriter({ readers: journals.readers, insert, logger }).close();
+    return written.sort();
+  };
+
+  it('brings in what workers append, also such of an earlier start with more of them, and then forgets these', async () => {
+    const before = await openAll(3);
+    for (const slot of [0, 1, 2]) {
+      const worker = await UsageJournal.open({ dir: before.folderOf(slot), logger });
+      worker.append(record(`worker-${slot}`));
+      await worker.close();
+    }
+    await before.own.close();
+    const after = await openAll(0);
+    after.own.append(record('own'));
+    expect(await after.depthBytes()).toBeGreaterThan(3 * lineBytes);
+    expect(await writeAll(after)).toEqual(['own', 'worker-0', 'worker-1', 'worker-2']);
+    expect(await after.depthBytes()).toBe(0);
+    const last = await openAll(0);
+    expect(await writeAll(last)).toEqual([]);
+    expect((await readdir(dir)).filter((name) => name.startsWith('worker-'))).toEqual([]);
+  });
+
+  it('passes a line on once it is whole, and reads over one that a killed worker left half', async () => {
+    const journals = await openAll(1);
+    const path = join(journals.folderOf(0), 'journal-00000001.jsonl');
+    const first = await UsageJournal.open({ dir: journals.folderOf(0), logger });
+    await first.close();
+    const line = `${JSON.stringify(record('half'))}\n`;
+    const [, reader] = journals.readers;
+    await writeFile(path, line.slice(0, 50));
+    expect(await reader?.read(10)).toBeNull();
+    const second = await UsageJournal.open({ dir: journals.folderOf(0), logger });
+    second.append(record('next'));
+    await second.close();
+    expect(await writeAll(journals)).toEqual(['next']);
+  });
+
+  it('says how all of them do, and forgets what a worker said that has ended', async () => {
+    const journals = await openAll(2);
+    journals.heard(0, { ok: false, waiting: 3, dropped: 1 });
+    journals.heard(1, { ok: true, waiting: 2, dropped: 0 });
+    expect(journals.state).toEqual({ ok: false, waiting: 5, dropped: 1 });
+    journals.heard(0, null);
+    expect(journals.state).toEqual({ ok: true, waiting: 2, dropped: 0 });
+    await journals.own.close();
+  });
+});
+
 describe('the usage writer', () => {
   it('brings records into the database soon, and in batches', async () => {
     const batches: string[][] = [];
-    const journal = await open();
-    for (let index = 0; index < 1200; index += 1) journal.append(record(String(index)));
+    const ends = await open();
+    for (let index = 0; index < 1200; index += 1) ends.journal.append(record(String(index)));
     const insert = (records: readonly UsageRecord[]) => {
       batches.push(records.map((found) => found.request_id));
       return Promise.resolve();
     };
-    const writer = new UsageWriter({ journal, insert, logger });
+    const writer = startWriter(ends, insert);
     await vi.waitFor(() => expect(batches.flat()).toHaveLength(1200), 2000);
     expect(Math.max(...batches.map((batch) => batch.length))).toBe(500);
-    journal.append(record('later'));
+    ends.journal.append(record('later'));
     await vi.waitFor(() => expect(batches.flat()).toHaveLength(1201), 1000);
     await writer.close();
     expect(new Set(batches.flat()).size).toBe(1201);
@@ -231,9 +309,9 @@ describe('the usage writer', () => {
       written.push(...records.map((found) => found.request_id));
       return Promise.resolve();
     };
-    const journal = await open();
-    const writer = new UsageWriter({ journal, insert, logger });
-    await appendAll(journal, names(5));
+    const ends = await open();
+    const writer = startWriter(ends, insert);
+    await appendAll(ends, names(5));
     await vi.waitFor(() => expect(logged.length).toBe(1), 1000);
     isAway = false;
     await vi.waitFor(() => expect(written).toEqual(names(5)), 3000);
@@ -242,39 +320,39 @@ describe('the usage writer', () => {
 
   it('misses nothing that comes while it writes', async () => {
     const written: string[] = [];
-    const journal = await open();
+    const ends = await open();
     const insert = async (records: readonly UsageRecord[]) => {
-      if (written.length < 20) journal.append(record(`during-${written.length}`));
+      if (written.length < 20) ends.journal.append(record(`during-${written.length}`));
       written.push(...records.map((found) => found.request_id));
       await new Promise((resolve) => setTimeout(resolve, 5));
     };
-    const writer = new UsageWriter({ journal, insert, logger });
-    journal.append(record('first'));
+    const writer = startWriter(ends, insert);
+    ends.journal.append(record('first'));
     await vi.waitFor(() => expect(written).toHaveLength(21), 8000);
     await writer.close();
   });
 
   it('writes the last records before it ends', async () => {
     const written: string[] = [];
-    const journal = await open();
+    const ends = await open();
     const insert = (records: readonly UsageRecord[]) => {
       written.push(...records.map((found) => found.request_id));
       return Promise.resolve();
     };
-    const writer = new UsageWriter({ journal, insert, logger });
-    for (const name of names(9)) journal.append(record(name));
+    const writer = startWriter(ends, insert);
+    for (const name of names(9)) ends.journal.append(record(name));
     await writer.close();
     expect(written).toEqual(names(9));
   });
 
   it('ends without a database, and the next one finds the records', async () => {
-    const journal = await open();
-    const lost = new UsageWriter({ journal, insert: () => Promise.reject(new Error('no database')), logger });
-    for (const name of names(9)) journal.append(record(name));
+    const ends = await open();
+    const lost = startWriter(ends, () => Promise.reject(new Error('no database')));
+    for (const name of names(9)) ends.journal.append(record(name));
     await lost.close();
     const again = await open();
     expect(await drain(again)).toEqual(names(9));
-    await again.close();
+    await again.journal.close();
   });
 
   it('writes a batch again whose insertion was not told to the journal', async () => {
@@ -285,18 +363,14 @@ describe('the usage writer', () => {
     };
     const first = await open();
     await appendAll(first, names(5));
-    await new UsageWriter({ journal: first, insert, logger }).close();
+    await startWriter(first, insert).close();
     const second = await open();
-    const writer = new UsageWriter({
-      journal: second,
-      insert: async (records) => void (await insert(records).catch(() => undefined)),
-      logger,
-    });
+    const writer = startWriter(second, async (records) => void (await insert(records).catch(() => undefined)));
     await writer.close();
     expect([...database.keys()]).toEqual(names(5));
     expect(new Set(database.values())).toEqual(new Set([2]));
     const third = await open();
-    expect(await third.read(10)).toBeNull();
-    await third.close();
+    expect(await third.reader.read(10)).toBeNull();
+    await third.journal.close();
   });
 });

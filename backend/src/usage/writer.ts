@@ -1,8 +1,8 @@
 import type { UsageRecord } from '../../../contract/usage.ts';
-import type { UsageJournal } from './journal.ts';
+import type { JournalReader } from './journal-reader.ts';
 
 export interface UsageWriterOptions {
-  readonly journal: UsageJournal;
+  readonly readers: readonly Pick<JournalReader, 'read' | 'advance'>[];
   /** Must leave a request that is there already alone: after a crash the same records come again. */
   readonly insert: (records: readonly UsageRecord[]) => Promise<void>;
   readonly logger: { warn(details: object, message: string): void };
@@ -13,7 +13,7 @@ const gatherMs = 200;
 const firstBackOffMs = 1000;
 const longestBackOffMs = 30_000;
 
-/** Carries the journal into the database in batches, and waits with growing patience while there is none. */
+/** Carries the journals into the database in batches, and waits with growing patience while there is none. */
 export class UsageWriter {
   readonly #options: UsageWriterOptions;
   #timer: NodeJS.Timeout | null = null;
@@ -24,11 +24,15 @@ export class UsageWriter {
 
   constructor(options: UsageWriterOptions) {
     this.#options = options;
-    options.journal.onAppend = () => this.#wake(gatherMs);
     this.#wake(0);
   }
 
-  /** Resolves when the database has what the journal holds, or does not take it, or at the latest in so many milliseconds. */
+  /** Something may have been appended. */
+  wake(): void {
+    this.#wake(gatherMs);
+  }
+
+  /** Resolves when the database has what the journals hold, or does not take it, or at the latest in so many milliseconds. */
   async caughtUp(limitMs: number): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -40,16 +44,14 @@ export class UsageWriter {
     await Promise.race([this.#running, late]).finally(() => clearTimeout(timer));
   }
 
-  /** Writes what is left if the database takes it, and closes the journal. */
+  /** Writes what is left if the database takes it. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#running;
-    await this.#options.journal.flush();
     await this.#drain().catch((error: unknown) => {
       this.#options.logger.warn({ err: error }, 'Usage stays in the journal until the next start');
     });
-    await this.#options.journal.close();
   }
 
   #wake(delayMs: number): void {
@@ -75,11 +77,16 @@ export class UsageWriter {
     else if (this.#cameMeanwhile) this.#wake(gatherMs);
   }
 
+  /** Takes turns, so that no journal waits for the end of a busy one. */
   async #drain(): Promise<void> {
-    const { journal, insert } = this.#options;
-    for (let batch = await journal.read(batchLimit); batch !== null; batch = await journal.read(batchLimit)) {
-      if (batch.records.length > 0) await insert(batch.records);
-      await journal.advance(batch.next);
+    const { readers, insert } = this.#options;
+    const limit = Math.ceil(batchLimit / readers.length);
+    for (;;) {
+      const batches = await Promise.all(readers.map(async (reader) => ({ reader, batch: await reader.read(limit) })));
+      const records = batches.flatMap(({ batch }) => batch?.records ?? []);
+      if (records.length > 0) await insert(records);
+      for (const { reader, batch } of batches) if (batch !== null) await reader.advance(batch.next);
+      if (batches.every(({ batch }) => batch === null)) return;
     }
   }
 }

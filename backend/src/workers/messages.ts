@@ -4,6 +4,7 @@ import type { Timing } from '../gateway/gateway.ts';
 import type { LimitAnswer, LimitRequest } from '../gateway/limits.ts';
 import type { TraceOptions } from '../gateway/traces.ts';
 import type { TableParts } from '../routing/table.ts';
+import type { JournalState } from '../usage/journal.ts';
 
 /** What a worker is given when it starts. */
 export interface WorkerSetup {
@@ -12,6 +13,8 @@ export interface WorkerSetup {
   /** Where the first process answers all that is not /v1. */
   readonly controlSocket: string;
   readonly workers: number;
+  /** The folder of this worker's usage journal. */
+  readonly journalDir: string;
   readonly tracing: TraceOptions | null;
   readonly settings: {
     readonly REQUEST_MAX_BODY_BYTES: number;
@@ -33,6 +36,8 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  | { readonly kind: 'journal'; readonly state: JournalState }
+  /** It is in the worker's journal already; this is for the metrics. */
   | { readonly kind: 'record'; readonly record: UsageRecord; readonly timing: Timing }
   | { readonly kind: 'inspected'; readonly inspected: InspectedRequest }
   | { readonly kind: 'take'; readonly id: number; readonly request: LimitRequest }

@@ -7,13 +7,20 @@ import type { Timing } from '../gateway/gateway.ts';
 import type { LimitRequest, LimitStore } from '../gateway/limits.ts';
 import { type Listener, listenError } from '../listeners.ts';
 import type { RoutingTable } from '../routing/table.ts';
+import type { JournalState } from '../usage/journal.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './messages.ts';
 
 export interface WorkerPoolOptions {
-  readonly setup: WorkerSetup;
+  /** The same for each worker. */
+  readonly setup: Omit<WorkerSetup, 'journalDir'>;
+  /** Where the worker of this number, counted from 0, keeps its usage journal. */
+  readonly journalDir: (slot: number) => string;
   readonly table: RoutingTable;
   readonly limits: LimitStore;
+  /** Hears of a record that is in its worker's journal. */
   readonly onRecord: (record: UsageRecord, timing: Timing) => void;
+  /** Hears how the journal of a worker does; null when the worker has ended. */
+  readonly onJournal: (slot: number, state: JournalState | null) => void;
   readonly onInspected: (inspected: InspectedRequest) => void;
   readonly logger: Logger;
 }
@@ -35,7 +42,7 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
   let restartMs = firstRestartMs;
   let port = setup.port;
 
-  const start = (): Promise<number> =>
+  const start = (slot: number): Promise<number> =>
     new Promise((resolve, reject) => {
       const worker = cluster.fork();
       const bornAtMs = Date.now();
@@ -43,12 +50,13 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
           tell(worker, { kind: 'table', parts: table.parts });
-          tell(worker, { kind: 'setup', setup: { ...setup, port } });
+          tell(worker, { kind: 'setup', setup: { ...setup, port, journalDir: options.journalDir(slot) } });
         } else if (message.kind === 'listening') resolve(message.port);
         else if (message.kind === 'failed') {
           const cause = Object.assign(new Error(message.message), { code: message.code });
           reject(listenError(cause, setup.host, setup.port, 'GATEWAY_PORT'));
         } else if (message.kind === 'record') options.onRecord(message.record, message.timing);
+        else if (message.kind === 'journal') options.onJournal(slot, message.state);
         else if (message.kind === 'inspected') options.onInspected(message.inspected);
         else if (message.kind === 'log') logger[message.level](message.details, message.message);
         else if (message.kind === 'take') {
@@ -63,13 +71,14 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
         }
       });
       worker.once('exit', (code, signal) => {
+        options.onJournal(slot, null);
         for (const request of underWay.values()) options.limits.settle(request, request.tokens);
         reject(new Error(`a worker ended before it listened (${signal ?? code})`));
         if (stopping) return;
         restartMs = Date.now() - bornAtMs > wellMs ? firstRestartMs : Math.min(restartMs * 2, longestRestartMs);
         logger.error({ pid: worker.process.pid, code, signal, restartMs }, 'A gateway worker died; another is started');
         setTimeout(() => {
-          if (!stopping) start().catch((error: unknown) => logger.error({ err: error }, 'A worker did not start'));
+          if (!stopping) start(slot).catch((error: unknown) => logger.error({ err: error }, 'A worker did not start'));
         }, restartMs);
       });
     });
@@ -79,8 +88,8 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
   };
   try {
     // The first one takes the port; with 0 it is the system's choice, and the others follow.
-    port = await start();
-    await Promise.all(Array.from({ length: setup.workers - 1 }, start));
+    port = await start(0);
+    await Promise.all(Array.from({ length: setup.workers - 1 }, (_, others) => start(others + 1)));
   } catch (error) {
     stopping = true;
     for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');

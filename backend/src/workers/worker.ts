@@ -9,12 +9,13 @@ import { Queues } from '../gateway/queue.ts';
 import { openTraces } from '../gateway/traces.ts';
 import { Balancer } from '../routing/balancer.ts';
 import { RoutingTable } from '../routing/table.ts';
+import { UsageJournal } from '../usage/journal.ts';
 import { clientAddressHeader } from './control-socket.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './messages.ts';
 
 /*
  * A process that answers /v1 beside others on the same port. It knows no database: the snapshot comes from the first process,
- * usage and limits go there. When that one is gone, this one goes too.
+ * limits are counted there, and it reads the usage journal that this one keeps. When that one is gone, this one goes too.
  */
 const send = (message: FromWorker): void => {
   process.send?.(message);
@@ -50,6 +51,7 @@ const logger = {
   warn: (details: object, message: string) => send({ kind: 'log', level: 'warn', details: plain(details), message }),
   error: (details: object, message: string) => send({ kind: 'log', level: 'error', details: plain(details), message }),
 };
+const journalStateMs = 1000;
 const table = new RoutingTable();
 const limits = new SharedLimits();
 let stop: (graceMs: number) => void = () => process.exit(0);
@@ -68,6 +70,8 @@ send({ kind: 'ready' });
 
 async function listen(setup: WorkerSetup): Promise<void> {
   const traces = setup.tracing === null ? null : await openTraces(setup.tracing, logger);
+  const journal = await UsageJournal.open({ dir: setup.journalDir, logger });
+  tellOfJournal(journal);
   const client = new EngineClient();
   const balancer = new Balancer();
   checkEndpoints({ table, balancer, client });
@@ -81,7 +85,10 @@ async function listen(setup: WorkerSetup): Promise<void> {
     traces,
     settings: setup.settings,
     onInspected: (inspected) => send({ kind: 'inspected', inspected }),
-    onRecord: (record, timing) => send({ kind: 'record', record, timing }),
+    onRecord: (record, timing) => {
+      journal.append(record);
+      send({ kind: 'record', record, timing });
+    },
     logger,
   });
   const handler = (request: IncomingMessage, response: ServerResponse) => {
@@ -97,12 +104,22 @@ async function listen(setup: WorkerSetup): Promise<void> {
     send({ kind: 'listening', port: (server.address() as AddressInfo).port });
   });
   stop = (graceMs) => {
-    setTimeout(() => process.exit(0), graceMs);
-    server.close(() => {
-      void (traces?.close() ?? Promise.resolve()).then(() => process.exit(0));
-    });
+    const leave = () => void Promise.all([journal.close(), traces?.close()]).finally(() => process.exit(0));
+    setTimeout(leave, graceMs);
+    server.close(leave);
     server.closeIdleConnections();
   };
+}
+
+/** The first process shows the state of all journals. */
+function tellOfJournal(journal: UsageJournal): void {
+  let told = '';
+  setInterval(() => {
+    const state = { ok: journal.ok, waiting: journal.waiting, dropped: journal.dropped };
+    if (JSON.stringify(state) === told) return;
+    told = JSON.stringify(state);
+    send({ kind: 'journal', state });
+  }, journalStateMs).unref();
 }
 
 /** Errors do not survive the way as JSON. */

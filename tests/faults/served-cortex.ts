@@ -1,0 +1,90 @@
+import { expect, vi } from 'vitest';
+import type { ServingSettings } from '../../contract/routing.ts';
+import { servingSettings } from '../../contract/routing.ts';
+import type { RouteResponse, Routes } from '../../contract/routes.ts';
+import { EmbeddedCortex } from '../embedded-cortex.ts';
+import { freePort } from '../free-port.ts';
+import type { Load } from './load.ts';
+
+type Row = RouteResponse<Routes['listUsage']>['records'][number];
+
+/** A Cortex process before one engine, which it knows as the model `steady`. */
+export class ServedCortex extends EmbeddedCortex {
+  token = '';
+  keyId = '';
+  #metrics = '';
+
+  async serve(engineUrl: string, env: Record<string, string> = {}): Promise<void> {
+    const port = await freePort();
+    this.#metrics = `http://127.0.0.1:${port}/metrics`;
+    await this.start({ METRICS_PORT: String(port), ...env });
+    await this.signIn();
+    await this.call('createEndpoint', { body: { name: 'mock', served_name: 'steady', url: engineUrl } });
+    const { key, token } = await this.call('createKey', { body: { name: 'load' } });
+    this.token = token;
+    this.keyId = key.id;
+  }
+
+  async treat(settings: Partial<ServingSettings>): Promise<void> {
+    await this.call('setServing', {
+      body: { served_name: 'steady', settings: servingSettings.parse(settings) },
+    });
+  }
+
+  ask(content: string, more: { readonly stream?: boolean; readonly signal?: AbortSignal } = {}): Promise<Response> {
+    const { stream = false, signal } = more;
+    return fetch(`${this.api}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'steady', stream, messages: [{ role: 'user', content }] }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  /** The value of a metric without labels. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(this.#metrics)).text();
+    return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  }
+
+  /** Every row of the ledger by its request id. */
+  async ledger(): Promise<Map<string, Row>> {
+    const rows = new Map<string, Row>();
+    let cursor: string | null = null;
+    do {
+      const page: RouteResponse<Routes['listUsage']> = await this.call('listUsage', {
+        query: { limit: 1000, ...(cursor === null ? {} : { cursor }) },
+      });
+      for (const record of page.records) rows.set(record.request_id, record);
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+    return rows;
+  }
+
+  /** The rows that came since `before`, once there are so many; more would be told. */
+  async newRows(before: ReadonlyMap<string, Row>, count: number): Promise<Row[]> {
+    const fresh = async () => [...(await this.ledger()).values()].filter((row) => !before.has(row.request_id));
+    await vi.waitFor(async () => expect((await fresh()).length).toBeGreaterThanOrEqual(count), {
+      timeout: 5000,
+      interval: 100,
+    });
+    // Time for one too many to come in.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const rows = await fresh();
+    expect(rows).toHaveLength(count);
+    return rows;
+  }
+
+  /** What clients have seen whole is in the ledger, each once and with the engine's count. */
+  async expectLedgerToHold(load: Load, timeout = 10_000): Promise<void> {
+    await vi.waitFor(
+      async () => {
+        const rows = await this.ledger();
+        expect(load.complete.filter(({ requestId }) => !rows.has(requestId))).toEqual([]);
+        for (const { requestId, completionTokens } of load.complete)
+          expect(rows.get(requestId)).toMatchObject({ completion_tokens: completionTokens, outcome: 'ok' });
+      },
+      { timeout, interval: 200 },
+    );
+  }
+}
