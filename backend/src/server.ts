@@ -12,7 +12,7 @@ import { createHandlers } from './admin/handlers.ts';
 import { createAdminServer } from './admin/server.ts';
 import type { Config } from './config.ts';
 import { openDatabase } from './db/open.ts';
-import { insertUsage, listUsage } from './db/usage-records.ts';
+import { insertUsage, insertUsageLines, listUsage } from './db/usage-records.ts';
 import { deleteHoursBefore, deleteUsageBefore, raiseUsageHorizon } from './db/usage-retention.ts';
 import { groupNames, largestGroups, outcomeCounts, rollupTotals, seriesPoints } from './db/usage-series.ts';
 import { EngineClient } from './gateway/engine-client/engine-client.ts';
@@ -103,7 +103,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const identity = new Identity({ db, snapshot: table, sessionTtlMs: settings.SESSION_TTL_HOURS * 3_600_000 });
   const workers = settings.GATEWAY_WORKERS === 1 ? 0 : settings.GATEWAY_WORKERS;
   const journals = await UsageJournals.open({ dir: join(dataDir, 'usage'), workers, logger });
-  const writer = new UsageWriter({ readers: journals.readers, insert: (records) => insertUsage(db, records), logger });
+  const writer = new UsageWriter({
+    readers: journals.readers,
+    insert: (records) => insertUsage(db, records),
+    insertLines: (lines) => insertUsageLines(db, lines),
+    logger,
+  });
   closing.add(() => writer.close());
   closing.add(() => journals.own.close());
   // Budgets are read from what the database has.

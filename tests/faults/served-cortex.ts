@@ -1,7 +1,7 @@
 import { expect, vi } from 'vitest';
+import type { RouteResponse, Routes } from '../../contract/routes.ts';
 import type { ServingSettings } from '../../contract/routing.ts';
 import { servingSettings } from '../../contract/routing.ts';
-import type { RouteResponse, Routes } from '../../contract/routes.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { freePort } from '../free-port.ts';
 import type { Load } from './load.ts';
