@@ -89,7 +89,7 @@ describe('an engine that falls silent', () => {
     await cortex.treat({ idle_timeout_seconds: 1 });
     const before = await cortex.ledger();
     const answer = await cortex.ask('one', { stream: true });
-    expect(await answer.text()).toMatch(/^data: \{"choices":\[\]\}\n\n[^]*data: \{"error":.*"engine_timeout"/);
+    expect(await answer.text()).toMatch(/^data: \{"choices":\[\]\}\n\n[\s\S]*data: \{"error":.*"engine_timeout"/);
     expect(await cortex.newRows(before, 1)).toMatchObject([{ outcome: 'engine_error', cause: 'engine_timeout' }]);
   });
 });
