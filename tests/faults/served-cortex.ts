@@ -1,7 +1,7 @@
 import { expect, vi } from 'vitest';
+import type { RouteResponse, Routes } from '../../contract/routes.ts';
 import type { ServingSettings } from '../../contract/routing.ts';
 import { servingSettings } from '../../contract/routing.ts';
-import type { RouteResponse, Routes } from '../../contract/routes.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { freePort } from '../free-port.ts';
 import type { Load } from './load.ts';
@@ -20,6 +20,11 @@ export class ServedCortex extends EmbeddedCortex {
     await this.start({ METRICS_PORT: String(port), ...env });
     await this.signIn();
     await this.call('createEndpoint', { body: { name: 'mock', served_name: 'steady', url: engineUrl } });
+    await this.newKey();
+  }
+
+  /** From now on requests are asked with a key that nobody used yet. */
+  async newKey(): Promise<void> {
     const { key, token } = await this.call('createKey', { body: { name: 'load' } });
     this.token = token;
     this.keyId = key.id;
@@ -61,16 +66,17 @@ export class ServedCortex extends EmbeddedCortex {
     return rows;
   }
 
-  /** The rows that came since `before`, once there are so many; more would be told. */
-  async newRows(before: ReadonlyMap<string, Row>, count: number): Promise<Row[]> {
-    const fresh = async () => [...(await this.ledger()).values()].filter((row) => !before.has(row.request_id));
-    await vi.waitFor(async () => expect((await fresh()).length).toBeGreaterThanOrEqual(count), {
+  /** The rows of the key: so many, and not one more. */
+  async rows(count: number): Promise<Row[]> {
+    const { keyId } = this;
+    const found = async () => (await this.call('listUsage', { query: { key_id: keyId } })).records;
+    await vi.waitFor(async () => expect((await found()).length).toBeGreaterThanOrEqual(count), {
       timeout: 5000,
-      interval: 100,
+      interval: 50,
     });
     // Time for one too many to come in.
     await new Promise((resolve) => setTimeout(resolve, 500));
-    const rows = await fresh();
+    const rows = await found();
     expect(rows).toHaveLength(count);
     return rows;
   }
