@@ -7,6 +7,7 @@ import { checkEndpoints } from '../gateway/health-checks.ts';
 import type { LimitAnswer, LimitRequest, LimitStore } from '../gateway/limits.ts';
 import { Queues } from '../gateway/queue.ts';
 import { openTraces } from '../gateway/traces.ts';
+import { listenerOptions } from '../listeners.ts';
 import { Balancer } from '../routing/balancer.ts';
 import { RoutingTable } from '../routing/table.ts';
 import { UsageJournal } from '../usage/journal.ts';
@@ -96,7 +97,7 @@ async function listen(setup: WorkerSetup): Promise<void> {
     if (path === '/v1' || path.startsWith('/v1/')) gateway(request, response);
     else toControl(request, response, setup.controlSocket);
   };
-  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0, headersTimeout: 30_000 }, handler);
+  const server = createServer(listenerOptions, handler);
   server.once('error', (error: Error & { code?: string }) => {
     send({ kind: 'failed', code: error.code ?? '', message: error.message });
   });
