@@ -1,21 +1,20 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type EngineProcess, startEngineProcess } from './engine-process.ts';
 import { ServedCortex } from './served-cortex.ts';
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-let cortex: ServedCortex;
-beforeEach(() => {
-  cortex = new ServedCortex();
-});
-afterEach(() => cortex.stop());
+const cortex = new ServedCortex();
+beforeAll(() => cortex.serve('http://127.0.0.1:9'));
+afterAll(() => cortex.stop());
+beforeEach(() => cortex.newKey());
 
 describe('an engine that is killed', () => {
   let engine: EngineProcess;
   beforeEach(async () => {
     engine = await startEngineProcess('127.0.0.1');
-    await cortex.serve(engine.url);
+    await cortex.useEngine(engine.url);
   });
   afterEach(() => engine.kill());
 
@@ -50,13 +49,19 @@ describe('an engine that falls silent', () => {
   beforeEach(async () => {
     head = '';
     server = createServer((socket) => {
-      sockets.add(socket);
       socket.on('error', () => undefined);
-      socket.on('data', () => socket.write(head));
+      socket.on('data', (bytes) => {
+        // Whether it is there is asked from time to time.
+        if (bytes.toString('latin1').startsWith('GET')) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+        else {
+          sockets.add(socket);
+          socket.write(head);
+        }
+      });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
-    await cortex.serve(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
+    await cortex.useEngine(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
   });
   afterEach(async () => {
     for (const socket of sockets) socket.destroy();
@@ -86,7 +91,7 @@ describe('an engine that falls silent', () => {
     head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {"choices":[]}\n\n';
     await cortex.treat({ idle_timeout_seconds: 1 });
     const answer = await cortex.ask('one', { stream: true });
-    expect(await answer.text()).toMatch(/^data: \{"choices":\[\]\}\n\n[^]*data: \{"error":.*"engine_timeout"/);
+    expect(await answer.text()).toMatch(/^data: \{"choices":\[\]\}\n\n[\s\S]*data: \{"error":.*"engine_timeout"/);
     expect(await cortex.rows(1)).toMatchObject([{ outcome: 'engine_error', cause: 'engine_timeout' }]);
   });
 });

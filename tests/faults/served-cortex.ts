@@ -13,14 +13,26 @@ export class ServedCortex extends EmbeddedCortex {
   token = '';
   keyId = '';
   #metrics = '';
+  #engines = 0;
 
   async serve(engineUrl: string, env: Record<string, string> = {}): Promise<void> {
     const port = await freePort();
     this.#metrics = `http://127.0.0.1:${port}/metrics`;
     await this.start({ METRICS_PORT: String(port), ...env });
     await this.signIn();
-    await this.call('createEndpoint', { body: { name: 'mock', served_name: 'steady', url: engineUrl } });
+    await this.useEngine(engineUrl);
     await this.newKey();
+  }
+
+  /** From now on this engine answers, and nothing that is known of another one counts. */
+  async useEngine(url: string): Promise<void> {
+    const { endpoints } = await this.call('getRouting');
+    for (const { id } of endpoints) await this.call('deleteEndpoint', { params: { id } });
+    this.#engines += 1;
+    // What is known of an endpoint is known of its name.
+    const name = `engine-${this.#engines}`;
+    await this.call('createEndpoint', { body: { name, served_name: 'steady', url } });
+    await this.treat({});
   }
 
   /** From now on requests are asked with a key that nobody used yet. */
