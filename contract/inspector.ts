@@ -15,6 +15,9 @@ export const inspection = z.object({
 });
 export type Inspection = z.infer<typeof inspection>;
 
+/** Of a body no more is kept. */
+export const inspectedBytes = 64 * 1024;
+
 /** One direction of a request. */
 export const inspectedMessage = z.object({
   /** Those that tell something about the request; none that can hold a secret. */

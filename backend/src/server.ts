@@ -12,7 +12,7 @@ import { createHandlers } from './admin/handlers.ts';
 import { createAdminServer } from './admin/server.ts';
 import type { Config } from './config.ts';
 import { openDatabase } from './db/open.ts';
-import { insertUsage, listUsage } from './db/usage-records.ts';
+import { insertUsage, insertUsageLines, listUsage } from './db/usage-records.ts';
 import { deleteHoursBefore, deleteUsageBefore, raiseUsageHorizon } from './db/usage-retention.ts';
 import { groupNames, largestGroups, outcomeCounts, rollupTotals, seriesPoints } from './db/usage-series.ts';
 import { EngineClient } from './gateway/engine-client/engine-client.ts';
@@ -34,11 +34,11 @@ import { Rules } from './rules/rules.ts';
 import { SystemStatus } from './system/system-status.ts';
 import { createUiServer } from './ui-server.ts';
 import { UsageAnalytics } from './usage/analytics.ts';
-import type { JournalState } from './usage/journal.ts';
 import { UsageJournals } from './usage/journals.ts';
 import { UsageRetention } from './usage/retention.ts';
 import { UsageWriter } from './usage/writer.ts';
 import { listenOnControlSocket } from './workers/control-socket.ts';
+import type { WorkerState } from './workers/messages.ts';
 import { startWorkers, type WorkerPoolOptions } from './workers/worker-pool.ts';
 
 const republishMs = 15_000;
@@ -103,7 +103,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const identity = new Identity({ db, snapshot: table, sessionTtlMs: settings.SESSION_TTL_HOURS * 3_600_000 });
   const workers = settings.GATEWAY_WORKERS === 1 ? 0 : settings.GATEWAY_WORKERS;
   const journals = await UsageJournals.open({ dir: join(dataDir, 'usage'), workers, logger });
-  const writer = new UsageWriter({ readers: journals.readers, insert: (records) => insertUsage(db, records), logger });
+  const writer = new UsageWriter({
+    readers: journals.readers,
+    insert: (records) => insertUsage(db, records),
+    insertLines: (lines) => insertUsageLines(db, lines),
+    logger,
+  });
   closing.add(() => writer.close());
   closing.add(() => journals.own.close());
   // Budgets are read from what the database has.
@@ -190,10 +195,14 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const client = new EngineClient();
   closing.add(() => client.close());
   const balancer = new Balancer();
-  const queues = new Queues(settings.GATEWAY_WORKERS);
+  const queues = new Queues();
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());
-  const metrics = new Metrics({ table, balancer, queues, journals, limits });
+  const runningInWorkers = new Map<number, WorkerState['running']>();
+  const running = (model: string) =>
+    [...runningInWorkers.values()].reduce((sum, models) => sum + (models[model] ?? 0), queues.running(model));
+  const load = { running, depth: (model: string) => queues.depth(model) };
+  const metrics = new Metrics({ table, balancer, queues: load, journals, limits });
   // Workers have it in their journals by now.
   const onJournalled = (record: UsageRecord, timing: Timing) => {
     metrics.observe(record, timing);
@@ -209,8 +218,10 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const onInspected = (inspected: InspectedRequest) => inspector.keep(inspected);
   const heard = { onRecord, onInspected };
   const gateway = createGateway({ table, balancer, queues, limits, client, traces, settings, ...heard, logger });
-  const onJournal = (slot: number, state: JournalState | null) => {
-    journals.heard(slot, state);
+  const onState = (slot: number, state: WorkerState | null) => {
+    journals.heard(slot, state?.journal ?? null);
+    if (state === null) runningInWorkers.delete(slot);
+    else runningInWorkers.set(slot, state.running);
     writer.wake();
   };
 
@@ -225,7 +236,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     settings.GATEWAY_WORKERS === 1
       ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT')
       : await listenInWorkers(api, {
-          ...{ table, limits, onRecord: onJournalled, onJournal, onInspected },
+          ...{ table, limits, queues, onRecord: onJournalled, onState, onInspected },
           journalDir: (slot) => journals.folderOf(slot),
           ...{ tracing, config, logger, closing },
         });

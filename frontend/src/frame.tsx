@@ -1,6 +1,18 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
-import { Activity, Boxes, KeyRound, LogOut, Menu, MessageSquare, Monitor, Moon, Server, Sun } from 'lucide-react';
+import {
+  Activity,
+  Boxes,
+  KeyRound,
+  LogOut,
+  Menu,
+  MessageSquare,
+  Monitor,
+  Moon,
+  ScanSearch,
+  Server,
+  Sun,
+} from 'lucide-react';
 import { useState } from 'react';
 import type { Right } from '../../contract/rights.ts';
 import { call } from './api/client.ts';
@@ -9,7 +21,7 @@ import { Button } from './components/button.tsx';
 import { applyTheme, readTheme, themes } from './theme.ts';
 
 const places: readonly {
-  to: '/models' | '/playground' | '/keys' | '/usage' | '/system';
+  to: '/models' | '/playground' | '/keys' | '/usage' | '/inspector' | '/system';
   name: string;
   icon: typeof Boxes;
   right: Right;
@@ -18,6 +30,7 @@ const places: readonly {
   { to: '/playground', name: 'Playground', icon: MessageSquare, right: 'chat' },
   { to: '/keys', name: 'API keys', icon: KeyRound, right: 'keys:read' },
   { to: '/usage', name: 'Usage', icon: Activity, right: 'usage:read' },
+  { to: '/inspector', name: 'Inspector', icon: ScanSearch, right: 'requests:inspect' },
   { to: '/system', name: 'System', icon: Server, right: 'system:read' },
 ];
 

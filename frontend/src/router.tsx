@@ -98,9 +98,19 @@ const system = createRoute({
   component: lazyRouteComponent(() => import('./pages/system.tsx'), 'System'),
 });
 
+const inspector = createRoute({
+  getParentRoute: () => inside,
+  path: '/inspector',
+  validateSearch: z.object({
+    /** The request whose details are open. */
+    request: z.string().optional(),
+  }),
+  component: lazyRouteComponent(() => import('./pages/inspector.tsx'), 'InspectorPage'),
+});
+
 const tree = root.addChildren([
   signIn,
-  inside.addChildren([index, password, models, addModel, model, playground, keys, usage, system]),
+  inside.addChildren([index, password, models, addModel, model, playground, keys, usage, inspector, system]),
 ]);
 export const router = createRouter({ routeTree: tree, defaultPreload: 'intent' });
 

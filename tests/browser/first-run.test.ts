@@ -55,6 +55,7 @@ describe('the pages on the first run, on a machine without Docker', () => {
           ['playground', '/playground', 'No model is ready'],
           ['keys', '/keys', 'No key yet'],
           ['usage', '/usage', 'No request yet'],
+          ['inspector', '/inspector', 'kept in the server'],
           ['system', '/system', 'No Docker Engine was found'],
         ] as const) {
           await page.goto(cortex.ui + path);

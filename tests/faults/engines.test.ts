@@ -14,7 +14,7 @@ describe('an engine that is killed', () => {
   let engine: EngineProcess;
   beforeEach(async () => {
     engine = await startEngineProcess('127.0.0.1');
-    await cortex.useEngine(engine.url);
+    await cortex.askEngine(engine.url);
   });
   afterEach(() => engine.kill());
 
@@ -61,7 +61,7 @@ describe('an engine that falls silent', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
-    await cortex.useEngine(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
+    await cortex.askEngine(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
   });
   afterEach(async () => {
     for (const socket of sockets) socket.destroy();

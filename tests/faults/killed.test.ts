@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ScriptedEngine } from '../fixtures/scripted-engine.ts';
+import { childrenOf } from './children.ts';
 import { startCountingEngine } from './counting-engine.ts';
 import { Load } from './load.ts';
 import { ServedCortex } from './served-cortex.ts';
@@ -18,10 +18,6 @@ async function begin(env: Record<string, string>): Promise<void> {
   cortex = new ServedCortex();
   await cortex.serve(engine.url, env);
 }
-
-/** Processes whose parent is this one. */
-const childrenOf = (pid: number): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 
 afterEach(async () => {
   await cortex.stop();

@@ -20,12 +20,12 @@ export class ServedCortex extends EmbeddedCortex {
     this.#metrics = `http://127.0.0.1:${port}/metrics`;
     await this.start({ METRICS_PORT: String(port), ...env });
     await this.signIn();
-    await this.useEngine(engineUrl);
+    await this.askEngine(engineUrl);
     await this.newKey();
   }
 
   /** From now on this engine answers, and nothing that is known of another one counts. */
-  async useEngine(url: string): Promise<void> {
+  async askEngine(url: string): Promise<void> {
     const { endpoints } = await this.call('getRouting');
     for (const { id } of endpoints) await this.call('deleteEndpoint', { params: { id } });
     this.#engines += 1;

@@ -75,6 +75,10 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Postgres's codes for a value that can't be read as what it should be, or is not there. */
+export const isDataFault = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (/^22/.test(String(error.code)) || error.code === '23502');
+
 /** Postgres's code for a value that must be unique and is not. */
 export const isUniqueViolation = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === '23505';

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { CortexError } from '../../../contract/errors.ts';
 import { type ListedUsage, type UsageFilter, type UsageRecord, usageOutcome } from '../../../contract/usage.ts';
+import { isDataFault } from './open.ts';
 import type { Executor } from './schema.ts';
 import { addToRollup } from './usage-rollup.ts';
 
@@ -38,12 +39,29 @@ const columnsWithTypes = Object.entries(columnTypes)
  * any more whether it was there. Rows are written in the order of their keys, so that two processes never wait crosswise.
  */
 export async function insertUsage(db: Executor, records: readonly UsageRecord[]): Promise<void> {
-  if (records.length === 0) return;
+  if (records.length > 0) await insertJson(db, JSON.stringify(records, storable));
+}
+
+/**
+ * The same for lines of the journal, which are JSON already. False where they are no records as they are: one is damaged, from
+ * a version that had fewer fields, or holds what Postgres can't.
+ */
+export async function insertUsageLines(db: Executor, lines: string): Promise<boolean> {
+  try {
+    await insertJson(db, `[${lines}]`);
+    return true;
+  } catch (error) {
+    if (isDataFault(error)) return false;
+    throw error;
+  }
+}
+
+async function insertJson(db: Executor, records: string): Promise<void> {
   await sql`
     with horizon as (select kept_since from usage_horizon for share),
     inserted as (
       insert into usage (${sql.raw(columns)})
-      select ${sql.raw(columns)} from json_to_recordset(${JSON.stringify(records, storable)}::text::json) as given(${sql.raw(columnsWithTypes)})
+      select ${sql.raw(columns)} from json_to_recordset(${records}::text::json) as given(${sql.raw(columnsWithTypes)})
       where at >= coalesce((select kept_since from horizon), '-infinity')
       order by request_id
       on conflict (request_id) do nothing

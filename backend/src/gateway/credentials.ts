@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import { type Scope, scopes } from '../../../contract/keys.ts';
@@ -15,7 +15,7 @@ export interface Caller {
   readonly models: readonly string[] | null;
 }
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+const sha256 = (text: string) => hash('sha256', text);
 const safeMethods = new Set(['GET', 'HEAD']);
 
 /**

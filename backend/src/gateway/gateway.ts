@@ -12,7 +12,7 @@ import type { EngineClient } from './engine-client/engine-client.ts';
 import { type ErrorShape, errorAnswer } from './error-shape.ts';
 import type { LimitStore } from './limits.ts';
 import { describeModels, isModelPath } from './model-list.ts';
-import type { Queues } from './queue.ts';
+import type { ModelQueues } from './queue.ts';
 import { serve } from './serve.ts';
 import { enginePathOf } from './surface.ts';
 import type { Traces } from './traces.ts';
@@ -20,7 +20,7 @@ import type { Traces } from './traces.ts';
 export interface GatewayOptions {
   readonly table: RoutingTable;
   readonly balancer: Balancer;
-  readonly queues: Queues;
+  readonly queues: ModelQueues;
   readonly limits: LimitStore;
   readonly client: EngineClient;
   /** Null where no collector is configured. */

@@ -1,11 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { InspectedMessage, InspectedRequest } from '../../../contract/inspector.ts';
+import { type InspectedMessage, type InspectedRequest, inspectedBytes } from '../../../contract/inspector.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import type { Caller } from './credentials.ts';
 import type { Timing } from './gateway.ts';
-
-const keptBytes = 64 * 1024;
 
 /** What may be kept of the headers. All that is not here may be a secret: clients put keys under many names. */
 const keptHeaders = new Set([
@@ -62,7 +60,7 @@ export class Observer {
         record,
         overhead_ms: timing.overheadMs,
         engine_ms: timing.engineMs,
-        request: message(this.#request.headers, this.#question.subarray(0, keptBytes), this.#question.length),
+        request: message(this.#request.headers, this.#question.subarray(0, inspectedBytes), this.#question.length),
         response: message(this.#response.getHeaders(), Buffer.concat(this.#answer), this.#answerBytes),
       });
     if (this.#response.closed) keep();
@@ -71,7 +69,7 @@ export class Observer {
 
   #see(chunk: unknown): void {
     if (typeof chunk !== 'string' && !Buffer.isBuffer(chunk)) return;
-    const room = keptBytes - Math.min(this.#answerBytes, keptBytes);
+    const room = inspectedBytes - Math.min(this.#answerBytes, inspectedBytes);
     const bytes = Buffer.from(chunk);
     this.#answerBytes += bytes.length;
     // A copy of its own: a part of a larger buffer would keep the whole of it.

@@ -56,17 +56,36 @@ interface Bucket {
   atMs: number;
 }
 
+/** Tokens of the day or month that `period` names. */
+interface Budget {
+  period: number;
+  used: number;
+}
+
 interface Usage {
   requests: Bucket | null;
   tokens: Bucket | null;
   running: number;
-  day: { period: string; used: number };
-  month: { period: string; used: number };
+  day: Budget;
+  month: Budget;
 }
 
 export const minuteMs = 60_000;
-const dayOf = (nowMs: number) => new Date(nowMs).toISOString().slice(0, 10);
-const monthOf = (nowMs: number) => new Date(nowMs).toISOString().slice(0, 7);
+const dayMs = 86_400_000;
+const dayOf = (nowMs: number) => Math.floor(nowMs / dayMs);
+
+/** The months since year 0. Asked several times a request, and the same for a whole day. */
+function monthOf(nowMs: number): number {
+  const day = dayOf(nowMs);
+  if (day !== lastDay) {
+    const date = new Date(nowMs);
+    lastMonth = date.getUTCFullYear() * 12 + date.getUTCMonth();
+    lastDay = day;
+  }
+  return lastMonth;
+}
+let lastDay = Number.NaN;
+let lastMonth = 0;
 
 /**
  * Limits of one process. A minute's allowance is a bucket that refills steadily: the whole of it may be used at once, and
@@ -185,7 +204,7 @@ export const allowanceOf = (perMinute: number, level: number): Allowance => ({
 export const tighter = (a: Allowance | null, b: Allowance | null): Allowance | null =>
   a === null || (b !== null && b.remaining < a.remaining) ? b : a;
 
-export const untilNextDayMs = (nowMs: number): number => Date.parse(`${dayOf(nowMs)}T00:00:00Z`) + 86_400_000 - nowMs;
+export const untilNextDayMs = (nowMs: number): number => (dayOf(nowMs) + 1) * dayMs - nowMs;
 export function untilNextMonthMs(nowMs: number): number {
   const now = new Date(nowMs);
   return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1) - nowMs;

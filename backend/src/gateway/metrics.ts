@@ -9,7 +9,7 @@ import { operationOf } from './surface.ts';
 export interface MetricsOptions {
   readonly table: RoutingTable;
   readonly balancer: Balancer;
-  readonly queues: Queues;
+  readonly queues: Pick<Queues, 'running' | 'depth'>;
   readonly journals: {
     readonly state: { readonly waiting: number; readonly dropped: number };
     depthBytes(): Promise<number>;

@@ -16,6 +16,16 @@ export interface Place {
   readonly leave: () => void;
 }
 
+/** Gives places at models. */
+export interface ModelQueues {
+  /**
+   * @param share whose turn it uses: the key's id
+   * @param gone gives what aborts where the client leaves while it waits
+   * @throws CortexError queue_full at once, queue_timeout
+   */
+  enter(model: string, share: string, rules: QueueRules, gone: () => AbortSignal): Place | Promise<Place>;
+}
+
 interface Waiting {
   readonly admit: () => void;
 }
@@ -34,14 +44,8 @@ interface ModelQueue {
  * Places at the models. Each model answers so many requests at a time; the others wait, and keys take turns, so that one with
  * a thousand requests does not keep out one with a single request.
  */
-export class Queues {
+export class Queues implements ModelQueues {
   readonly #models = new Map<string, ModelQueue>();
-  readonly #processes: number;
-
-  /** @param processes how many processes have such queues: each gives its part of a model's places */
-  constructor(processes = 1) {
-    this.#processes = processes;
-  }
 
   /** Requests that wait for the model. */
   depth(model: string): number {
@@ -52,19 +56,19 @@ export class Queues {
     return this.#models.get(model)?.running ?? 0;
   }
 
-  /**
-   * @param share whose turn it uses: the key's id
-   * @param gone aborts where the client leaves while it waits
-   * @throws CortexError queue_full at once, queue_timeout
-   */
-  enter(model: string, share: string, rules: QueueRules, gone: AbortSignal): Place | Promise<Place> {
+  /** Of every model that has any. */
+  allRunning(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#models].map(([model, { running }]) => [model, running]));
+  }
+
+  enter(model: string, share: string, rules: QueueRules, gone: () => AbortSignal): Place | Promise<Place> {
     const queue = this.#of(model, rules);
     if (queue.waiting === 0 && hasRoom(queue)) return this.#place(model, queue, 0, Date.now());
     if (queue.waiting >= rules.queueLimit) {
       const seconds = retryAfterSeconds(queue, queue.waiting + 1);
       throw new CortexError('queue_full', { model, waiting: queue.waiting }, { retryAfterSeconds: seconds });
     }
-    return this.#wait(model, queue, share, gone);
+    return this.#wait(model, queue, share, gone());
   }
 
   #wait(model: string, queue: ModelQueue, share: string, gone: AbortSignal): Promise<Place> {
@@ -129,12 +133,7 @@ export class Queues {
     }
   }
 
-  #of(model: string, all: QueueRules): ModelQueue {
-    const { maxConcurrent } = all;
-    const rules = {
-      ...all,
-      maxConcurrent: maxConcurrent === null ? null : Math.ceil(maxConcurrent / this.#processes),
-    };
+  #of(model: string, rules: QueueRules): ModelQueue {
     const known = this.#models.get(model);
     if (known !== undefined) {
       known.rules = rules;

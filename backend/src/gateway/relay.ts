@@ -61,6 +61,7 @@ export const leftEarly: RelayEnd = {
 
 // Of the engine's headers only these say something about the body; all others speak of a connection that is not the client's.
 const passedHeaders = ['content-type', 'cache-control', 'retry-after'];
+const oneWriteBytes = 16 * 1024;
 const keptRefusalBytes = 64 * 1024;
 
 /**
@@ -84,6 +85,8 @@ class Exchange implements AnswerSink {
   #meter: StreamMeter | AnswerMeter = noMeter;
   #firstByteAtMs: number | null = null;
   #documentBytes = 0;
+  /** All of a short document: it goes out with its head when the engine has ended, which is now. */
+  #whole: Buffer | null = null;
   #refusal: Buffer[] = [];
   #refusalBytes = 0;
   #idleTimer: NodeJS.Timeout | null = null;
@@ -165,7 +168,9 @@ class Exchange implements AnswerSink {
       return;
     }
     this.#finish(this.#end(this.#status, 'ok'));
-    response.end();
+    // As one text head and body are one write. Latin-1 has each byte as it is.
+    if (this.#whole !== null) response.end(this.#whole.toString('latin1'), 'latin1');
+    else response.end();
   }
 
   onFail(cause: Error, begun: boolean): void {
@@ -201,6 +206,10 @@ class Exchange implements AnswerSink {
       response.writeHead(this.#status);
     }
     this.#documentBytes += bytes.length;
+    if (bytes.length <= oneWriteBytes && this.#headers.get('content-length') === String(bytes.length)) {
+      this.#whole = bytes;
+      return true;
+    }
     return this.#write(bytes);
   }
 

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import { servingSettings } from '../../../contract/routing.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
@@ -28,8 +28,8 @@ interface Work {
   readonly observer: Observer | null;
   grant: LimitGrant | null;
   told: boolean;
-  /** Aborts when the client leaves. */
-  readonly gone: AbortSignal;
+  /** Makes a signal that aborts when the client leaves, for those alone who have to wait. */
+  readonly gone: () => AbortSignal;
 }
 
 const defaultServing = servingSettings.parse({});
@@ -41,12 +41,6 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
   const startedAtMs = Date.now();
   const record = newRecord(exchange.requestId, startedAtMs, path, caller);
   const { traces } = exchange.options;
-  const gone = new AbortController();
-  // Not request 'close': that fires for every POST as soon as its body is read.
-  const onClose = () => {
-    if (!response.writableFinished) gone.abort();
-  };
-  response.once('close', onClose);
   const work: Work = {
     exchange,
     path,
@@ -58,7 +52,7 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     observer: observe(exchange.options.table, caller, exchange.request, response),
     grant: null,
     told: false,
-    gone: gone.signal,
+    gone: () => leaving(response),
   };
   try {
     tell(work, await admit(work));
@@ -69,9 +63,16 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     const cause = known?.code ?? 'internal_error';
     tell(work, { status, outcome, cause, counts: noCounts, firstByteAtMs: null });
     throw error;
-  } finally {
-    response.off('close', onClose);
   }
+}
+
+function leaving(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  // Not request 'close': that fires for every POST as soon as its body is read.
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  return gone.signal;
 }
 
 /** Completes the record and gives it away, once. */
@@ -173,7 +174,7 @@ async function withPlace(
     const entered = options.queues.enter(model.servedName, caller.keyId ?? caller.userId, rules, gone);
     place = entered instanceof Promise ? await entered : entered;
   } catch (error) {
-    if (gone.aborted) return { kind: 'ended', end: leftEarly };
+    if (response.destroyed) return { kind: 'ended', end: leftEarly };
     if (error instanceof CortexError && othersLeft) return { kind: 'not-begun', error };
     throw error;
   }

@@ -4,11 +4,16 @@ import { z } from 'zod';
 import { type UsageRecord, usageRecord } from '../../../contract/usage.ts';
 import { readFrom, readLimitBytes, segmentPath, segmentsIn, sizeOf } from './journal-files.ts';
 
+const lf = 0x0a;
+
 /** Where reading goes on: a byte of a segment. */
 const cursor = z.object({ segment: z.number().int(), offset: z.number().int() });
 type Cursor = z.infer<typeof cursor>;
 
 export interface Batch {
+  /** Lines as they were appended, with commas between: what stands inside a JSON array, unless one of them is damaged. */
+  readonly lines: string;
+  /** The same, parsed; damaged lines are left out. */
   readonly records: readonly UsageRecord[];
   readonly next: Cursor;
 }
@@ -54,22 +59,30 @@ export class JournalReader {
     const newest = (await segmentsIn(this.#dir)).at(-1) ?? segment;
     if (newest === segment) return null;
     // Bytes that came before the next segment was begun; after that this one gets no more.
-    return (await this.#lines(limit)) ?? { records: [], next: { segment: segment + 1, offset: 0 } };
+    return (await this.#lines(limit)) ?? { lines: '', records: [], next: { segment: segment + 1, offset: 0 } };
   }
 
   async #lines(limit: number): Promise<Batch | null> {
     const { segment, offset } = this.#cursor;
     const bytes = await readFrom(segmentPath(this.#dir, segment), offset);
-    const records: UsageRecord[] = [];
     let used = 0;
-    for (let end = bytes.indexOf(0x0a, used); end !== -1 && records.length < limit; end = bytes.indexOf(0x0a, used)) {
-      const record = this.#parse(bytes.subarray(used, end).toString('utf8'));
-      if (record !== null) records.push(record);
+    let count = 0;
+    for (let end = bytes.indexOf(lf); end !== -1 && count < limit; end = bytes.indexOf(lf, used)) {
       used = end + 1;
+      count += 1;
     }
+    const text = bytes.toString('utf8', 0, Math.max(0, used - 1));
     // No line is that long: damage, which is skipped so that what follows is reached.
     if (used === 0 && bytes.length === readLimitBytes) used = bytes.length;
-    return used === 0 ? null : { records, next: { segment, offset: offset + used } };
+    if (used === 0) return null;
+    const parse = () => text.split('\n').flatMap((line) => this.#parse(line) ?? []);
+    return {
+      lines: text.replaceAll('\n', ','),
+      get records() {
+        return parse();
+      },
+      next: { segment, offset: offset + used },
+    };
   }
 
   /** Forgets what is before `next`: call it once the database has it. */

@@ -313,18 +313,47 @@ describe('the usage writer', () => {
   it('brings records into the database soon, and in batches', async () => {
     const batches: string[][] = [];
     const ends = await open();
-    for (let index = 0; index < 1200; index += 1) ends.journal.append(record(String(index)));
+    for (let index = 0; index < 4800; index += 1) ends.journal.append(record(String(index)));
     const insert = (records: readonly UsageRecord[]) => {
       batches.push(records.map((found) => found.request_id));
       return Promise.resolve();
     };
     const writer = startWriter(ends, insert);
-    await vi.waitFor(() => expect(batches.flat()).toHaveLength(1200), 2000);
-    expect(Math.max(...batches.map((batch) => batch.length))).toBe(500);
+    await vi.waitFor(() => expect(batches.flat()).toHaveLength(4800), 2000);
+    expect(Math.max(...batches.map((batch) => batch.length))).toBe(2000);
     ends.journal.append(record('later'));
-    await vi.waitFor(() => expect(batches.flat()).toHaveLength(1201), 1000);
+    await vi.waitFor(() => expect(batches.flat()).toHaveLength(4801), 1000);
     await writer.close();
-    expect(new Set(batches.flat()).size).toBe(1201);
+    expect(new Set(batches.flat()).size).toBe(4801);
+  });
+
+  it('gives lines on as they are, and parses where they have to be mended', async () => {
+    const given: string[] = [];
+    const written: string[] = [];
+    const ends = await open();
+    const writer = new UsageWriter({
+      readers: [ends.reader],
+      insertLines: (lines) => {
+        given.push(lines);
+        return Promise.resolve(!lines.includes('mend'));
+      },
+      insert: (records) => {
+        written.push(...records.map((found) => found.request_id));
+        return Promise.resolve();
+      },
+      logger,
+    });
+    ends.journal.append(record('good'));
+    ends.journal.append(record('fine'));
+    writer.wake();
+    await vi.waitFor(() => expect(given).toHaveLength(1), 1000);
+    expect(JSON.parse(`[${given[0]}]`)).toEqual([record('good'), record('fine')]);
+    ends.journal.append(record('mend'));
+    writer.wake();
+    await vi.waitFor(() => expect(written).toEqual(['mend']), 1000);
+    await ends.journal.close();
+    await writer.close();
+    expect(given).toHaveLength(2);
   });
 
   it('waits while there is no database and then writes all, each once', async () => {

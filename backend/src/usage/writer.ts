@@ -1,14 +1,16 @@
 import type { UsageRecord } from '../../../contract/usage.ts';
-import type { JournalReader } from './journal-reader.ts';
+import type { Batch, JournalReader } from './journal-reader.ts';
 
 export interface UsageWriterOptions {
   readonly readers: readonly Pick<JournalReader, 'read' | 'advance'>[];
   /** Must leave a request that is there already alone: after a crash the same records come again. */
   readonly insert: (records: readonly UsageRecord[]) => Promise<void>;
+  /** The same with what stands inside a JSON array; false where that is not to be read as records as it is. */
+  readonly insertLines?: (lines: string) => Promise<boolean>;
   readonly logger: { warn(details: object, message: string): void };
 }
 
-const batchLimit = 500;
+const batchLimit = 2000;
 const gatherMs = 200;
 const firstBackOffMs = 1000;
 const longestBackOffMs = 30_000;
@@ -79,14 +81,22 @@ export class UsageWriter {
 
   /** Takes turns, so that no journal waits for the end of a busy one. */
   async #drain(): Promise<void> {
-    const { readers, insert } = this.#options;
+    const { readers } = this.#options;
     const limit = Math.ceil(batchLimit / readers.length);
     for (;;) {
       const batches = await Promise.all(readers.map(async (reader) => ({ reader, batch: await reader.read(limit) })));
-      const records = batches.flatMap(({ batch }) => batch?.records ?? []);
-      if (records.length > 0) await insert(records);
+      await this.#insert(batches.flatMap(({ batch }) => batch ?? []));
       for (const { reader, batch } of batches) if (batch !== null) await reader.advance(batch.next);
       if (batches.every(({ batch }) => batch === null)) return;
     }
+  }
+
+  /** Nearly always the lines are good as they are, and need not be parsed here. */
+  async #insert(batches: readonly Batch[]): Promise<void> {
+    const { insert, insertLines } = this.#options;
+    const lines = batches.flatMap((batch) => (batch.lines === '' ? [] : [batch.lines])).join(',');
+    if (lines === '' || (await insertLines?.(lines))) return;
+    const records = batches.flatMap((batch) => batch.records);
+    if (records.length > 0) await insert(records);
   }
 }

@@ -1,10 +1,8 @@
 import type { InspectedRequest } from '../../../contract/inspector.ts';
-import type { UsageRecord } from '../../../contract/usage.ts';
-import type { Timing } from '../gateway/gateway.ts';
-import type { LimitAnswer, LimitRequest } from '../gateway/limits.ts';
 import type { TraceOptions } from '../gateway/traces.ts';
 import type { TableParts } from '../routing/table.ts';
 import type { JournalState } from '../usage/journal.ts';
+import type { Answer, Ask } from './asks.ts';
 
 /** What a worker is given when it starts. */
 export interface WorkerSetup {
@@ -26,20 +24,24 @@ export interface WorkerSetup {
   };
 }
 
+/** How a worker does. */
+export interface WorkerState {
+  readonly journal: JournalState;
+  /** Requests under way at models whose places nobody counts. */
+  readonly running: Readonly<Record<string, number>>;
+}
+
 export type ToWorker =
   | { readonly kind: 'setup'; readonly setup: WorkerSetup }
   | { readonly kind: 'table'; readonly parts: Partial<TableParts> }
-  | { readonly kind: 'limits'; readonly id: number; readonly answer: LimitAnswer | null }
+  | { readonly kind: 'answers'; readonly answers: readonly Answer[] }
   | { readonly kind: 'stop'; readonly graceMs: number };
 
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
-  | { readonly kind: 'journal'; readonly state: JournalState }
-  /** It is in the worker's journal already; this is for the metrics. */
-  | { readonly kind: 'record'; readonly record: UsageRecord; readonly timing: Timing }
+  | { readonly kind: 'state'; readonly state: WorkerState }
   | { readonly kind: 'inspected'; readonly inspected: InspectedRequest }
-  | { readonly kind: 'take'; readonly id: number; readonly request: LimitRequest }
-  | { readonly kind: 'settle'; readonly request: LimitRequest; readonly usedTokens: number }
+  | { readonly kind: 'asks'; readonly asks: readonly Ask[] }
   | { readonly kind: 'log'; readonly level: 'warn' | 'error'; readonly details: object; readonly message: string };

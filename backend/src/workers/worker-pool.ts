@@ -2,25 +2,19 @@ import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { InspectedRequest } from '../../../contract/inspector.ts';
-import type { UsageRecord } from '../../../contract/usage.ts';
-import type { Timing } from '../gateway/gateway.ts';
-import type { LimitRequest, LimitStore } from '../gateway/limits.ts';
 import { type Listener, listenError } from '../listeners.ts';
-import type { RoutingTable } from '../routing/table.ts';
-import type { JournalState } from '../usage/journal.ts';
-import type { FromWorker, ToWorker, WorkerSetup } from './messages.ts';
+import type { Answer } from './asks.ts';
+import { Bundle } from './bundle.ts';
+import { Desk, type DeskOptions } from './desk.ts';
+import type { FromWorker, ToWorker, WorkerSetup, WorkerState } from './messages.ts';
 
-export interface WorkerPoolOptions {
+export interface WorkerPoolOptions extends DeskOptions {
   /** The same for each worker. */
   readonly setup: Omit<WorkerSetup, 'journalDir'>;
   /** Where the worker of this number, counted from 0, keeps its usage journal. */
   readonly journalDir: (slot: number) => string;
-  readonly table: RoutingTable;
-  readonly limits: LimitStore;
-  /** Hears of a record that is in its worker's journal. */
-  readonly onRecord: (record: UsageRecord, timing: Timing) => void;
-  /** Hears how the journal of a worker does; null when the worker has ended. */
-  readonly onJournal: (slot: number, state: JournalState | null) => void;
+  /** Hears how a worker does; null when it has ended. */
+  readonly onState: (slot: number, state: WorkerState | null) => void;
   readonly onInspected: (inspected: InspectedRequest) => void;
   readonly logger: Logger;
 }
@@ -31,8 +25,8 @@ const longestRestartMs = 10_000;
 const wellMs = 30_000;
 
 /**
- * Starts processes that answer /v1 on one port, and starts each anew that dies. What a dead one had taken of the limits is
- * given back.
+ * Starts processes that answer /v1 on one port, and starts each anew that dies. What a dead one had taken of the limits
+ * and of places at models is given back.
  * @throws CortexError port_in_use, setting_invalid
  */
 export async function startWorkers(options: WorkerPoolOptions): Promise<Listener> {
@@ -46,7 +40,8 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
     new Promise((resolve, reject) => {
       const worker = cluster.fork();
       const bornAtMs = Date.now();
-      const underWay = new Map<string, LimitRequest>();
+      const answers = new Bundle<Answer>((all) => tell(worker, { kind: 'answers', answers: all }));
+      const desk = new Desk(options, (answer) => answers.add(answer));
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
           tell(worker, { kind: 'table', parts: table.parts });
@@ -55,24 +50,14 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
         else if (message.kind === 'failed') {
           const cause = Object.assign(new Error(message.message), { code: message.code });
           reject(listenError(cause, setup.host, setup.port, 'GATEWAY_PORT'));
-        } else if (message.kind === 'record') options.onRecord(message.record, message.timing);
-        else if (message.kind === 'journal') options.onJournal(slot, message.state);
+        } else if (message.kind === 'asks') desk.take(message.asks);
+        else if (message.kind === 'state') options.onState(slot, message.state);
         else if (message.kind === 'inspected') options.onInspected(message.inspected);
-        else if (message.kind === 'log') logger[message.level](message.details, message.message);
-        else if (message.kind === 'take') {
-          underWay.set(message.request.requestId, message.request);
-          void take(options.limits, message.request).then((answer) => {
-            if (answer?.allowed !== true) underWay.delete(message.request.requestId);
-            tell(worker, { kind: 'limits', id: message.id, answer });
-          });
-        } else {
-          underWay.delete(message.request.requestId);
-          options.limits.settle(message.request, message.usedTokens);
-        }
+        else logger[message.level](message.details, message.message);
       });
       worker.once('exit', (code, signal) => {
-        options.onJournal(slot, null);
-        for (const request of underWay.values()) options.limits.settle(request, request.tokens);
+        options.onState(slot, null);
+        desk.close();
         reject(new Error(`a worker ended before it listened (${signal ?? code})`));
         if (stopping) return;
         restartMs = Date.now() - bornAtMs > wellMs ? firstRestartMs : Math.min(restartMs * 2, longestRestartMs);
@@ -118,12 +103,3 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
 const tell = (worker: Worker, message: ToWorker): void => {
   if (worker.isConnected()) worker.send(message, () => undefined);
 };
-
-/** Null where the limits cannot be checked. */
-async function take(limits: LimitStore, request: LimitRequest) {
-  try {
-    return await limits.take(request);
-  } catch {
-    return null;
-  }
-}

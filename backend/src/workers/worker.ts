@@ -1,65 +1,40 @@
 import { createServer, type IncomingMessage, request as requestOf, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { CortexError } from '../../../contract/errors.ts';
 import { EngineClient } from '../gateway/engine-client/engine-client.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { checkEndpoints } from '../gateway/health-checks.ts';
-import type { LimitAnswer, LimitRequest, LimitStore } from '../gateway/limits.ts';
-import { Queues } from '../gateway/queue.ts';
 import { openTraces } from '../gateway/traces.ts';
 import { listenerOptions } from '../listeners.ts';
 import { Balancer } from '../routing/balancer.ts';
 import { RoutingTable } from '../routing/table.ts';
 import { UsageJournal } from '../usage/journal.ts';
+import type { Ask } from './asks.ts';
+import { Bundle } from './bundle.ts';
 import { clientAddressHeader } from './control-socket.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './messages.ts';
+import { Asked, SharedLimits, SharedQueues } from './shared.ts';
 
 /*
  * A process that answers /v1 beside others on the same port. It knows no database: the snapshot comes from the first process,
- * limits are counted there, and it reads the usage journal that this one keeps. When that one is gone, this one goes too.
+ * limits and places at models are given there, and it reads the usage journal that this one keeps. When that one is gone, this one goes too.
  */
 const send = (message: FromWorker): void => {
   process.send?.(message);
 };
 
-/** Limits are counted in the first process, so that all workers share them. */
-class SharedLimits implements LimitStore {
-  #id = 0;
-  readonly #asked = new Map<number, (answer: LimitAnswer | null) => void>();
-
-  async take(request: LimitRequest): Promise<LimitAnswer> {
-    this.#id += 1;
-    const id = this.#id;
-    const answer = await new Promise<LimitAnswer | null>((resolve) => {
-      this.#asked.set(id, resolve);
-      send({ kind: 'take', id, request });
-    });
-    if (answer === null) throw new CortexError('limits_unavailable', {});
-    return answer;
-  }
-
-  settle(request: LimitRequest, usedTokens: number): void {
-    send({ kind: 'settle', request, usedTokens });
-  }
-
-  answered(id: number, answer: LimitAnswer | null): void {
-    this.#asked.get(id)?.(answer);
-    this.#asked.delete(id);
-  }
-}
-
 const logger = {
   warn: (details: object, message: string) => send({ kind: 'log', level: 'warn', details: plain(details), message }),
   error: (details: object, message: string) => send({ kind: 'log', level: 'error', details: plain(details), message }),
 };
-const journalStateMs = 1000;
+const stateMs = 1000;
 const table = new RoutingTable();
-const limits = new SharedLimits();
+const asks = new Bundle<Ask>((all) => send({ kind: 'asks', asks: all }));
+const asked = new Asked((ask) => asks.add(ask));
 let stop: (graceMs: number) => void = () => process.exit(0);
 
 process.on('message', (message: ToWorker) => {
   if (message.kind === 'table') table.replace(message.parts);
-  else if (message.kind === 'limits') limits.answered(message.id, message.answer);
+  else if (message.kind === 'answers') asked.answered(message.answers);
   else if (message.kind === 'stop') stop(message.graceMs);
   else void listen(message.setup);
 });
@@ -72,23 +47,23 @@ send({ kind: 'ready' });
 async function listen(setup: WorkerSetup): Promise<void> {
   const traces = setup.tracing === null ? null : await openTraces(setup.tracing, logger);
   const journal = await UsageJournal.open({ dir: setup.journalDir, logger });
-  tellOfJournal(journal);
+  const queues = new SharedQueues(asked);
+  tellState(journal, queues);
   const client = new EngineClient();
   const balancer = new Balancer();
   checkEndpoints({ table, balancer, client });
   const gateway = createGateway({
     table,
     balancer,
-    // Each worker has its share of a model's places.
-    queues: new Queues(setup.workers),
-    limits,
+    queues,
+    limits: new SharedLimits(asked),
     client,
     traces,
     settings: setup.settings,
     onInspected: (inspected) => send({ kind: 'inspected', inspected }),
     onRecord: (record, timing) => {
       journal.append(record);
-      send({ kind: 'record', record, timing });
+      asks.add({ ask: 'count', record, timing });
     },
     logger,
   });
@@ -112,15 +87,16 @@ async function listen(setup: WorkerSetup): Promise<void> {
   };
 }
 
-/** The first process shows the state of all journals. */
-function tellOfJournal(journal: UsageJournal): void {
+/** The first process shows how all workers do. */
+function tellState(journal: UsageJournal, queues: SharedQueues): void {
   let told = '';
   setInterval(() => {
-    const state = { ok: journal.ok, waiting: journal.waiting, dropped: journal.dropped };
+    const { ok, waiting, dropped } = journal;
+    const state = { journal: { ok, waiting, dropped }, running: queues.running };
     if (JSON.stringify(state) === told) return;
     told = JSON.stringify(state);
-    send({ kind: 'journal', state });
-  }, journalStateMs).unref();
+    send({ kind: 'state', state });
+  }, stateMs).unref();
 }
 
 /** Errors do not survive the way as JSON. */

@@ -31,6 +31,17 @@ export const queries = {
       staleTime: 0,
     }),
   keys: queryOptions({ queryKey: ['keys'], queryFn: async () => (await call('listKeys')).keys }),
+  inspector: queryOptions({
+    queryKey: ['inspector'],
+    queryFn: () => call('getInspector'),
+    refetchInterval: 2_000,
+  }),
+  inspected: (requestId: string) =>
+    queryOptions({
+      queryKey: ['inspected', requestId],
+      queryFn: () => call('inspectedRequest', { params: { request_id: requestId } }),
+      staleTime: Number.POSITIVE_INFINITY,
+    }),
   summary: queryOptions({ queryKey: ['summary'], queryFn: () => call('systemSummary'), refetchInterval: 10_000 }),
   images: queryOptions({ queryKey: ['images'], queryFn: () => call('dockerImages'), refetchInterval: 30_000 }),
 };

@@ -29,6 +29,7 @@ export interface ConnectionOwner {
 const connectTimeoutMs = 5_000;
 /** After so long without a sign the system probes ten times, once a second. */
 const keepAliveDelayMs = 10_000;
+const oneWriteBytes = 16 * 1024;
 
 /** One connection to an engine; carries one request at a time. */
 export class Connection {
@@ -79,9 +80,14 @@ export class Connection {
     this.#sink = sink;
     this.#parser.reset();
     this.#socket.ref();
+    if (body.length <= oneWriteBytes) {
+      // One text is one write of one buffer; a head and a body beside it are two, and a list for the system.
+      this.#socket.write(head + body.toString('latin1'), 'latin1');
+      return;
+    }
     this.#socket.cork();
     this.#socket.write(head, 'latin1');
-    if (body.length > 0) this.#socket.write(body);
+    this.#socket.write(body);
     this.#socket.uncork();
   }
 

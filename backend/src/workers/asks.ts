@@ -1,0 +1,57 @@
+import type { LimitSubject } from '../../../contract/routing.ts';
+import type { UsageRecord } from '../../../contract/usage.ts';
+import type { Timing } from '../gateway/gateway.ts';
+import type { LimitAnswer } from '../gateway/limits.ts';
+import type { QueueRules } from '../gateway/queue.ts';
+
+/*
+ * What workers ask of the first process for each request. All of one turn of the event loop goes in one message: a message
+ * costs some 20 µs on either side whatever is in it.
+ */
+
+/** A request's limits, named: the first process has the table as well. */
+export interface TakeAsk {
+  readonly ask: 'take';
+  readonly id: number;
+  readonly requestId: string;
+  readonly subjects: readonly (readonly [LimitSubject, string])[];
+  readonly tokens: number;
+  readonly nowMs: number;
+}
+
+export interface EnterAsk {
+  readonly ask: 'enter';
+  readonly id: number;
+  readonly model: string;
+  readonly share: string;
+  readonly rules: QueueRules;
+}
+
+export type Ask =
+  | TakeAsk
+  | { readonly ask: 'settle'; readonly requestId: string; readonly usedTokens: number }
+  | EnterAsk
+  /** Gives the place back, or waits for it no more. */
+  | { readonly ask: 'leave'; readonly id: number }
+  /** It is in the worker's journal already; this is for the metrics. */
+  | { readonly ask: 'count'; readonly record: UsageRecord; readonly timing: Timing };
+
+export type PlaceAnswer =
+  | { readonly entered: true; readonly position: number; readonly waitedMs: number }
+  | {
+      readonly entered: false;
+      readonly code: 'queue_full';
+      readonly waiting: number;
+      readonly retryAfterSeconds: number;
+    }
+  | {
+      readonly entered: false;
+      readonly code: 'queue_timeout';
+      readonly seconds: number;
+      readonly retryAfterSeconds: number;
+    }
+  | { readonly entered: false; readonly code: 'internal_error' };
+
+export type Answer =
+  /** Null where the limits can't be checked. */
+  { readonly id: number; readonly limits: LimitAnswer | null } | { readonly id: number; readonly place: PlaceAnswer };

@@ -1,0 +1,99 @@
+import { CortexError } from '../../../contract/errors.ts';
+import type { LimitAnswer, LimitRequest, LimitStore } from '../gateway/limits.ts';
+import { type ModelQueues, type Place, type QueueRules, Queues } from '../gateway/queue.ts';
+import type { Answer, Ask, PlaceAnswer } from './asks.ts';
+
+/** What a worker shares with the others: limits and the places at models are the first process's to give. */
+export class SharedLimits implements LimitStore {
+  readonly #asked: Asked;
+
+  constructor(asked: Asked) {
+    this.#asked = asked;
+  }
+
+  async take({ requestId, limits, tokens, nowMs }: LimitRequest): Promise<LimitAnswer> {
+    const subjects = limits.map(({ subject, id }) => [subject, id] as const);
+    const answer = await this.#asked.ask((id) => ({ ask: 'take', id, requestId, subjects, tokens, nowMs }));
+    if (!('limits' in answer) || answer.limits === null) throw new CortexError('limits_unavailable', {});
+    return answer.limits;
+  }
+
+  settle({ requestId }: LimitRequest, usedTokens: number): void {
+    this.#asked.tell({ ask: 'settle', requestId, usedTokens });
+  }
+}
+
+export class SharedQueues implements ModelQueues {
+  readonly #asked: Asked;
+  /** Models that answer as many as come need nobody's leave. */
+  readonly #unlimited = new Queues();
+
+  constructor(asked: Asked) {
+    this.#asked = asked;
+  }
+
+  /** Of those models the requests that are under way here. */
+  get running(): Readonly<Record<string, number>> {
+    return this.#unlimited.allRunning();
+  }
+
+  enter(model: string, share: string, rules: QueueRules, gone: () => AbortSignal): Place | Promise<Place> {
+    if (rules.maxConcurrent === null) return this.#unlimited.enter(model, share, rules, gone);
+    return this.#enter(model, share, rules, gone());
+  }
+
+  async #enter(model: string, share: string, rules: QueueRules, gone: AbortSignal): Promise<Place> {
+    let id = 0;
+    const leave = () => this.#asked.tell({ ask: 'leave', id });
+    const answering = this.#asked.ask((given) => {
+      id = given;
+      return { ask: 'enter', id, model, share, rules };
+    });
+    gone.addEventListener('abort', leave, { once: true });
+    const answer = await answering.finally(() => gone.removeEventListener('abort', leave));
+    if (!('place' in answer) || gone.aborted) throw new CortexError('internal_error', { requestId: '' });
+    const { place } = answer;
+    if (!place.entered) throw refusal(model, place);
+    return { position: place.position, waitedMs: place.waitedMs, leave };
+  }
+}
+
+function refusal(model: string, place: Extract<PlaceAnswer, { entered: false }>): CortexError {
+  if (place.code === 'internal_error') return new CortexError('internal_error', { requestId: '' });
+  const { retryAfterSeconds } = place;
+  if (place.code === 'queue_full')
+    return new CortexError('queue_full', { model, waiting: place.waiting }, { retryAfterSeconds });
+  return new CortexError('queue_timeout', { model, seconds: place.seconds }, { retryAfterSeconds });
+}
+
+/** What was asked and is not answered yet. */
+export class Asked {
+  readonly #send: (ask: Ask) => void;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #id = 0;
+
+  constructor(send: (ask: Ask) => void) {
+    this.#send = send;
+  }
+
+  tell(ask: Ask): void {
+    this.#send(ask);
+  }
+
+  ask(make: (id: number) => Ask): Promise<Answer> {
+    this.#id += 1;
+    const id = this.#id;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#send(make(id));
+    });
+  }
+
+  answered(answers: readonly Answer[]): void {
+    for (const answer of answers) {
+      const waiting = this.#waiting.get(answer.id);
+      this.#waiting.delete(answer.id);
+      waiting?.(answer);
+    }
+  }
+}
