@@ -19,7 +19,8 @@ import { Asked, SharedLimits, SharedQueues } from './shared.ts';
  * limits and places at models are given there, and it reads the usage journal that this one keeps. When that one is gone, this one goes too.
  */
 const send = (message: FromWorker): void => {
-  process.send?.(message);
+  // That the first process has gone is told by 'disconnect'; without a callback it would be an uncaught error as well.
+  process.send?.(message, undefined, {}, () => undefined);
 };
 
 const logger = {
