@@ -32,14 +32,20 @@ export function modelsFor(
   if (!mayUse(caller, name)) throw new CortexError('model_not_allowed', { model: name }, param);
   if (task !== null && known.task !== task)
     throw new CortexError('wrong_task', { model: name, task: known.task, path }, param);
-  // Who may use a name may use what an administrator has put behind it.
-  const names = new Set([...wanted, ...wanted.flatMap((target) => table.serving(target)?.fallbacks ?? [])]);
-  const [first, ...others] = [...names]
-    .flatMap((target) => table.model(target) ?? [])
-    .filter((model) => model.state === 'ready' && model.endpoints.length > 0 && (task === null || model.task === task));
+  const canAnswer = (model: RoutedModel) =>
+    model.state === 'ready' && model.endpoints.length > 0 && (task === null || model.task === task);
+  const [first, ...others] = candidates(wanted, known, table).filter(canAnswer);
   if (first !== undefined) return [first, ...others];
   const state = known.state === 'ready' ? 'without an engine' : known.state;
   throw new CortexError('model_not_ready', { model: name, state }, { ...param, retryAfterSeconds });
+}
+
+function candidates(wanted: readonly string[], known: RoutedModel, table: RoutingTable): RoutedModel[] {
+  const [only] = wanted;
+  if (wanted.length === 1 && only !== undefined && !table.serving(only)?.fallbacks.length) return [known];
+  // Who may use a name may use what an administrator has put behind it.
+  const names = new Set([...wanted, ...wanted.flatMap((target) => table.serving(target)?.fallbacks ?? [])]);
+  return [...names].flatMap((target) => table.model(target) ?? []);
 }
 
 /** The targets in the order of a draw by their weights; those of weight 0 only when no other is left. */

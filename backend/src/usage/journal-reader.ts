@@ -16,6 +16,8 @@ export interface Batch {
   /** The same, parsed; damaged lines are left out. */
   readonly records: readonly UsageRecord[];
   readonly next: Cursor;
+  /** There was more to read when this was read. */
+  readonly more: boolean;
 }
 
 interface ReaderLogger {
@@ -59,7 +61,9 @@ export class JournalReader {
     const newest = (await segmentsIn(this.#dir)).at(-1) ?? segment;
     if (newest === segment) return null;
     // Bytes that came before the next segment was begun; after that this one gets no more.
-    return (await this.#lines(limit)) ?? { lines: '', records: [], next: { segment: segment + 1, offset: 0 } };
+    return (
+      (await this.#lines(limit)) ?? { lines: '', records: [], next: { segment: segment + 1, offset: 0 }, more: true }
+    );
   }
 
   async #lines(limit: number): Promise<Batch | null> {
@@ -82,6 +86,7 @@ export class JournalReader {
         return parse();
       },
       next: { segment, offset: offset + used },
+      more: used < bytes.length || bytes.length === readLimitBytes,
     };
   }
 

@@ -51,7 +51,7 @@ export class UsageWriter {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#running;
-    await this.#drain().catch((error: unknown) => {
+    await this.#drain(true).catch((error: unknown) => {
       this.#options.logger.warn({ err: error }, 'Usage stays in the journal until the next start');
     });
   }
@@ -68,7 +68,7 @@ export class UsageWriter {
   async #run(): Promise<void> {
     this.#cameMeanwhile = false;
     try {
-      await this.#drain();
+      await this.#drain(false);
       this.#failures = 0;
     } catch (error) {
       this.#failures += 1;
@@ -79,15 +79,18 @@ export class UsageWriter {
     else if (this.#cameMeanwhile) this.#wake(gatherMs);
   }
 
-  /** Takes turns, so that no journal waits for the end of a busy one. */
-  async #drain(): Promise<void> {
+  /**
+   * Takes turns, so that no journal waits for the end of a busy one.
+   * @param last also what comes in the meantime; else that is gathered first, as each batch costs some file operations
+   */
+  async #drain(last: boolean): Promise<void> {
     const { readers } = this.#options;
     const limit = Math.ceil(batchLimit / readers.length);
     for (;;) {
       const batches = await Promise.all(readers.map(async (reader) => ({ reader, batch: await reader.read(limit) })));
       await this.#insert(batches.flatMap(({ batch }) => batch ?? []));
       for (const { reader, batch } of batches) if (batch !== null) await reader.advance(batch.next);
-      if (batches.every(({ batch }) => batch === null)) return;
+      if (batches.every(({ batch }) => batch === null || !(last || batch.more))) return;
     }
   }
 
