@@ -7,6 +7,8 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { renderEnvExample } from '../dist/backend/src/config.js';
 import { settingDefinitions } from '../dist/backend/src/config-settings.js';
+import { Metrics } from '../dist/backend/src/gateway/metrics.js';
+import { enginePaths } from '../dist/backend/src/gateway/surface.js';
 import { registerOffline } from '../dist/cli/offline/register.js';
 import { errorDefinitions } from '../dist/contract/errors.js';
 import { routes } from '../dist/contract/routes.js';
@@ -96,7 +98,7 @@ function api() {
     made,
     '',
     'All are on the API port (8084) and on the UI port (3001). Sign in at `POST /auth/login` and send the cookie `cortex_session` that it sets.',
-    'The OpenAI-compatible routes under `/v1` take an API key instead: see docs/api.md.',
+    'The OpenAI-compatible routes under `/v1` take an API key instead: see docs/operations/gateway.md.',
   ];
   const described = (name, schema, io) => {
     if (schema)
@@ -113,6 +115,52 @@ function api() {
     if (route.kind === 'download') lines.push(`- Answer: a file, \`${route.contentType}\``);
     else described(route.kind === 'stream' ? 'Answer (server-sent events)' : 'Answer', route.response, 'output');
   }
+  return `${lines.join('\n')}\n`;
+}
+
+const bodies = { json: 'JSON', form: 'a form' };
+const shapes = { openai: "OpenAI's", responses: "OpenAI's (Responses)", anthropic: "Anthropic's" };
+const yes = (flag) => (flag ? 'yes' : '');
+
+function gateway() {
+  const lines = [
+    '# Paths and metrics of the gateway',
+    '',
+    made,
+    '',
+    'What they are for: [docs/operations/gateway.md](../operations/gateway.md).',
+    '',
+    '## Paths',
+    '',
+    'Which of them a model has is for its engine to say; where it has not, the answer is 400 `engine_lacks_endpoint`.',
+    '',
+    '| Path | Scope of the key | Task of the model | Body | Streams | Errors | Tokens counted |',
+    '|---|---|---|---|---|---|---|',
+    "| `GET /v1/models` | `models` | | | | OpenAI's | |",
+    "| `GET /v1/models/‹name›` | `models` | | | | OpenAI's | |",
+  ];
+  for (const [path, { scope, task, body, canStream, errors, isCounted }] of Object.entries(enginePaths)) {
+    const columns = [scope, task ?? 'any', bodies[body], yes(canStream), shapes[errors], yes(isCounted)];
+    lines.push(`| \`POST ${path}\` | \`${columns[0]}\` | ${columns.slice(1).join(' | ')} |`);
+  }
+  lines.push(
+    '',
+    '## Metrics',
+    '',
+    'Durations are in seconds.',
+    '',
+    '| Metric | Type | Labels | Meaning |',
+    '|---|---|---|---|',
+  );
+  const { registry } = new Metrics({});
+  const isOfProcess = ({ name }) => /^cortex_(process|nodejs)_/.test(name);
+  const all = registry.getMetricsAsArray().sort((a, b) => a.name.localeCompare(b.name, 'en'));
+  const row = ({ name, type, labelNames, help }) =>
+    `| \`${name}\` | ${type} | ${labelNames.map((label) => `\`${label}\``).join(', ')} | ${cell(help)} |`;
+  lines.push(...all.filter((metric) => !isOfProcess(metric)).map(row));
+  lines.push('', '### Of the first process', '', '| Metric | Type | Labels | Meaning |', '|---|---|---|---|');
+  lines.push(...all.filter(isOfProcess).map(row));
+  registry.clear();
   return `${lines.join('\n')}\n`;
 }
 
@@ -149,6 +197,7 @@ const pages = {
   'docs/reference/configuration.md': configuration(),
   'docs/reference/errors.md': errors(),
   'docs/reference/api.md': api(),
+  'docs/reference/gateway.md': gateway(),
   'backend/.env.example': renderEnvExample(),
 };
 

@@ -94,7 +94,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
 
   const database = await openDatabase(
     config.databaseUrl === null ? { dataDir } : { url: config.databaseUrl },
-    (error) => logger.warn({ err: error }, 'A database connection broke'),
+    (error) => logger.warn({ reason: error.message }, 'A database connection broke'),
   );
   closing.add(() => database.close());
   const { db } = database;

@@ -17,6 +17,10 @@ function postgresBin(): string {
 
 export interface PostgresServer {
   readonly url: string;
+  /** Ends it at once, as a crash does; its data stay. */
+  crash(): Promise<void>;
+  /** Starts it again after a crash, at the same place. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -32,15 +36,27 @@ export async function startPostgres(): Promise<PostgresServer> {
   execFileSync(join(bin, 'initdb'), ['-D', join(dir, 'data'), '-U', 'cortex', '-A', 'trust', '--no-sync'], options);
   const port = await freePort();
   const flags = ['-D', join(dir, 'data'), '-p', `${port}`, '-h', '127.0.0.1', '-k', dir, '-F'];
-  const server: ChildProcess = spawn(join(bin, 'postgres'), flags, { ...options, stdio: 'ignore' });
   const url = `postgres://cortex@127.0.0.1:${port}/postgres`;
-  await accepting(url, server);
+  const start = async () => {
+    const started = spawn(join(bin, 'postgres'), flags, { ...options, stdio: 'ignore' });
+    await accepting(url, started);
+    return started;
+  };
+  let server = await start();
+  const crash = async () => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, 'exit');
+    server.kill('SIGQUIT');
+    await ended;
+  };
   return {
     url,
+    crash,
+    restart: async () => {
+      server = await start();
+    },
     stop: async () => {
-      const ended = once(server, 'exit');
-      server.kill('SIGQUIT');
-      await ended;
+      await crash();
       rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ScriptedEngine } from '../fixtures/scripted-engine.ts';
+import { childrenOf } from './children.ts';
 import { startCountingEngine } from './counting-engine.ts';
 import { Load } from './load.ts';
 import { ServedCortex } from './served-cortex.ts';
 
-const kills = process.env.LONG === '1' ? 50 : 5;
+const isLong = process.env.LONG === '1';
+const kills = isLong ? 50 : 5;
+const killsOfAll = isLong ? 50 : 3;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let cortex: ServedCortex;
@@ -16,10 +18,6 @@ async function begin(env: Record<string, string>): Promise<void> {
   cortex = new ServedCortex();
   await cortex.serve(engine.url, env);
 }
-
-/** Processes whose parent is this one. */
-const childrenOf = (pid: number): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 
 afterEach(async () => {
   await cortex.stop();
@@ -59,10 +57,10 @@ describe('the ledger', () => {
     expect((await cortex.ledger()).size).toBeLessThanOrEqual(load.asked);
   });
 
-  it(`holds what clients saw after ${kills} kills of the server and all its workers at once`, async () => {
+  it(`holds what clients saw after ${killsOfAll} kills of the server and all its workers at once`, async () => {
     const env = { GATEWAY_WORKERS: '2' };
     await begin(env);
-    for (let kill = 0; kill < kills; kill += 1) {
+    for (let kill = 0; kill < killsOfAll; kill += 1) {
       const load = new Load(cortex.api, cortex.token, 'steady', 4);
       await vi.waitFor(() => expect(load.complete.length).toBeGreaterThan(5), { timeout: 10_000 });
       const all = [cortex.pid, ...childrenOf(cortex.pid)];

@@ -13,13 +13,30 @@ export class ServedCortex extends EmbeddedCortex {
   token = '';
   keyId = '';
   #metrics = '';
+  #engines = 0;
 
   async serve(engineUrl: string, env: Record<string, string> = {}): Promise<void> {
     const port = await freePort();
     this.#metrics = `http://127.0.0.1:${port}/metrics`;
     await this.start({ METRICS_PORT: String(port), ...env });
     await this.signIn();
-    await this.call('createEndpoint', { body: { name: 'mock', served_name: 'steady', url: engineUrl } });
+    await this.askEngine(engineUrl);
+    await this.newKey();
+  }
+
+  /** From now on this engine answers, and nothing that is known of another one counts. */
+  async askEngine(url: string): Promise<void> {
+    const { endpoints } = await this.call('getRouting');
+    for (const { id } of endpoints) await this.call('deleteEndpoint', { params: { id } });
+    this.#engines += 1;
+    // What is known of an endpoint is known of its name.
+    const name = `engine-${this.#engines}`;
+    await this.call('createEndpoint', { body: { name, served_name: 'steady', url } });
+    await this.treat({});
+  }
+
+  /** From now on requests are asked with a key that nobody used yet. */
+  async newKey(): Promise<void> {
     const { key, token } = await this.call('createKey', { body: { name: 'load' } });
     this.token = token;
     this.keyId = key.id;
@@ -61,16 +78,17 @@ export class ServedCortex extends EmbeddedCortex {
     return rows;
   }
 
-  /** The rows that came since `before`, once there are so many; more would be told. */
-  async newRows(before: ReadonlyMap<string, Row>, count: number): Promise<Row[]> {
-    const fresh = async () => [...(await this.ledger()).values()].filter((row) => !before.has(row.request_id));
-    await vi.waitFor(async () => expect((await fresh()).length).toBeGreaterThanOrEqual(count), {
+  /** The rows of the key: so many, and not one more. */
+  async rows(count: number): Promise<Row[]> {
+    const { keyId } = this;
+    const found = async () => (await this.call('listUsage', { query: { key_id: keyId } })).records;
+    await vi.waitFor(async () => expect((await found()).length).toBeGreaterThanOrEqual(count), {
       timeout: 5000,
-      interval: 100,
+      interval: 50,
     });
     // Time for one too many to come in.
     await new Promise((resolve) => setTimeout(resolve, 500));
-    const rows = await fresh();
+    const rows = await found();
     expect(rows).toHaveLength(count);
     return rows;
   }

@@ -63,6 +63,8 @@ function server(url: string, onIdleError: (error: Error) => void): PostgresDiale
   });
   // Without a listener a broken idle connection would end the process.
   pool.on('error', onIdleError);
+  // The same for one in use between two queries; the next query tells of it.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new PostgresDialect({ pool });
 }
 

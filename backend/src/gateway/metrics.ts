@@ -26,7 +26,8 @@ const overheadSeconds = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.
  * of the routing table and of fixed lists, so that no client can make a series.
  */
 export class Metrics {
-  readonly #registry = new Registry();
+  /** Also read for the documentation. */
+  readonly registry = new Registry();
   readonly #options: MetricsOptions;
   readonly #requests: Counter<'model' | 'endpoint' | 'outcome' | 'status'>;
   readonly #tokens: Counter<'model' | 'kind'>;
@@ -39,8 +40,8 @@ export class Metrics {
 
   constructor(options: MetricsOptions) {
     this.#options = options;
-    const registers = [this.#registry];
-    collectDefaultMetrics({ register: this.#registry, prefix: 'cortex_' });
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry, prefix: 'cortex_' });
     this.#requests = new Counter({
       name: 'cortex_requests_total',
       help: 'Requests to /v1 that reached a handler, by how they ended',
@@ -98,12 +99,12 @@ export class Metrics {
 
   /** The type of `text()`. */
   get contentType(): string {
-    return this.#registry.contentType;
+    return this.registry.contentType;
   }
 
   /** All metrics in Prometheus' text format. */
   text(): Promise<string> {
-    return this.#registry.metrics();
+    return this.registry.metrics();
   }
 
   observe(record: UsageRecord, timing: Timing): void {
@@ -132,7 +133,7 @@ export class Metrics {
 
   #gauges(): void {
     const { table, balancer, queues, journals, limits } = this.#options;
-    const registers = [this.#registry];
+    const registers = [this.registry];
     const perModel = (name: string, help: string, value: (servedName: string) => number) =>
       new Gauge({
         name,

@@ -227,6 +227,7 @@ class Exchange implements AnswerSink {
     this.#drainAwaited = true;
     onDrain(() => {
       this.#drainAwaited = false;
+      this.#idleTimer?.refresh();
       this.#call?.resume();
     });
   }
@@ -300,6 +301,12 @@ class Exchange implements AnswerSink {
 
   #timedOut(what: string, limitMs: number): void {
     this.#call?.abort();
+    if (this.#drainAwaited) {
+      // The engine was held back by a client that takes nothing, and must not be left alone for that.
+      this.#finish(this.#end(499, 'client_gone', 'client_gone'));
+      this.#options.response.destroy();
+      return;
+    }
     const error = new CortexError('engine_timeout', { model: this.#options.model, what, seconds: limitMs / 1000 });
     if (this.#mode === 'waiting') this.#fail(error);
     else this.#brokenOff(error);
@@ -336,6 +343,7 @@ class Exchange implements AnswerSink {
   #over(): void {
     this.#mode = 'over';
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    this.#idleTimer = null;
     if (this.#totalTimer !== null) clearTimeout(this.#totalTimer);
     this.#options.response.off('close', this.#onClose);
   }

@@ -56,7 +56,12 @@ const open = async (segmentLimitBytes = 1_000_000, at = dir): Promise<Ends> => (
 function startWriter({ journal, reader }: Ends, insert: (records: readonly UsageRecord[]) => Promise<void>) {
   const writer = new UsageWriter({ readers: [reader], insert, logger });
   journal.onAppend = () => writer.wake();
-  return { close: () => journal.close().then(() => writer.close()) };
+  const close = async () => {
+    await journal.flush();
+    await writer.close();
+    await journal.close();
+  };
+  return { close };
 }
 
 const segments = async () => (await readdir(dir)).filter((name) => name.endsWith('.jsonl')).sort();
@@ -222,6 +227,27 @@ describe('the usage journal', () => {
         'The usage journal cannot be written; records wait in memory',
         'The usage journal can be written again',
       ]);
+    },
+  );
+
+  it.runIf(process.platform === 'linux')(
+    'keeps no more than memory has room for, and says how many it left out',
+    async () => {
+      const ignore = () => undefined;
+      process.on('SIGXFSZ', ignore);
+      const { journal } = await open();
+      execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=1:']);
+      try {
+        const same = record('same');
+        for (let number = 0; number < 100_007; number += 1) journal.append(same);
+        await journal.flush();
+        expect(journal).toMatchObject({ ok: false, waiting: 100_000, dropped: 7 });
+      } finally {
+        execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=unlimited:']);
+        process.off('SIGXFSZ', ignore);
+      }
+      await vi.waitFor(() => expect(journal).toMatchObject({ ok: true, waiting: 0, dropped: 0 }), 3000);
+      await journal.close();
     },
   );
 });

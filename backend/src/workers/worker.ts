@@ -4,6 +4,7 @@ import { EngineClient } from '../gateway/engine-client/engine-client.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { checkEndpoints } from '../gateway/health-checks.ts';
 import { openTraces } from '../gateway/traces.ts';
+import { listenerOptions } from '../listeners.ts';
 import { Balancer } from '../routing/balancer.ts';
 import { RoutingTable } from '../routing/table.ts';
 import { UsageJournal } from '../usage/journal.ts';
@@ -18,7 +19,8 @@ import { Asked, SharedLimits, SharedQueues } from './shared.ts';
  * limits and places at models are given there, and it reads the usage journal that this one keeps. When that one is gone, this one goes too.
  */
 const send = (message: FromWorker): void => {
-  process.send?.(message);
+  // That the first process has gone is told by 'disconnect'; without a callback it would be an uncaught error as well.
+  process.send?.(message, undefined, {}, () => undefined);
 };
 
 const logger = {
@@ -71,7 +73,7 @@ async function listen(setup: WorkerSetup): Promise<void> {
     if (path === '/v1' || path.startsWith('/v1/')) gateway(request, response);
     else toControl(request, response, setup.controlSocket);
   };
-  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0, headersTimeout: 30_000 }, handler);
+  const server = createServer(listenerOptions, handler);
   server.once('error', (error: Error & { code?: string }) => {
     send({ kind: 'failed', code: error.code ?? '', message: error.message });
   });

@@ -27,6 +27,8 @@ export interface ConnectionOwner {
 }
 
 const connectTimeoutMs = 5_000;
+/** After so long without a sign the system probes ten times, once a second. */
+const keepAliveDelayMs = 10_000;
 const oneWriteBytes = 16 * 1024;
 
 /** One connection to an engine; carries one request at a time. */
@@ -55,6 +57,8 @@ export class Connection {
     });
     this.#socket = open(origin);
     this.#socket.setNoDelay(true);
+    // A machine that vanished says nothing; the system asks for it while an answer is awaited.
+    this.#socket.setKeepAlive(true, keepAliveDelayMs);
     const timer = setTimeout(() => this.#fail(new Error('no connection in time')), connectTimeoutMs);
     this.#socket.once(origin.tls === null ? 'connect' : 'secureConnect', () => {
       clearTimeout(timer);
