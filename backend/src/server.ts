@@ -95,7 +95,8 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
 
   const table = new RoutingTable();
   const identity = new Identity({ db, snapshot: table, sessionTtlMs: settings.SESSION_TTL_HOURS * 3_600_000 });
-  const rules = new Rules({ db, table, rootSecret, logger });
+  const balancer = new Balancer();
+  const rules = new Rules({ db, table, balancer, rootSecret, logger });
   const publish = () => Promise.all([identity.publish(), rules.publish()]);
   await publish();
   // Another process on the same database may have changed something.
@@ -174,7 +175,6 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => ui.close());
   const client = new EngineClient();
   closing.add(() => client.close());
-  const balancer = new Balancer();
   const queues = new Queues(settings.GATEWAY_WORKERS);
   const limits = new MemoryLimits();
   const checks = checkEndpoints({ table, balancer, client });
