@@ -1,6 +1,19 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
-import { Activity, Boxes, KeyRound, LogOut, Menu, MessageSquare, Monitor, Moon, Server, Sun } from 'lucide-react';
+import {
+  Activity,
+  Boxes,
+  Gauge,
+  KeyRound,
+  LogOut,
+  Menu,
+  MessageSquare,
+  Monitor,
+  Moon,
+  Server,
+  Sun,
+  Waypoints,
+} from 'lucide-react';
 import { useState } from 'react';
 import type { Right } from '../../contract/rights.ts';
 import { call } from './api/client.ts';
@@ -9,14 +22,16 @@ import { Button } from './components/button.tsx';
 import { applyTheme, readTheme, themes } from './theme.ts';
 
 const places: readonly {
-  to: '/models' | '/playground' | '/keys' | '/usage' | '/system';
+  to: '/models' | '/routing' | '/playground' | '/keys' | '/limits' | '/usage' | '/system';
   name: string;
   icon: typeof Boxes;
   right: Right;
 }[] = [
   { to: '/models', name: 'Models', icon: Boxes, right: 'models:read' },
+  { to: '/routing', name: 'Routing', icon: Waypoints, right: 'models:write' },
   { to: '/playground', name: 'Playground', icon: MessageSquare, right: 'chat' },
   { to: '/keys', name: 'API keys', icon: KeyRound, right: 'keys:read' },
+  { to: '/limits', name: 'Limits', icon: Gauge, right: 'keys:read' },
   { to: '/usage', name: 'Usage', icon: Activity, right: 'usage:read' },
   { to: '/system', name: 'System', icon: Server, right: 'system:read' },
 ];

@@ -31,6 +31,8 @@ export const queries = {
       staleTime: 0,
     }),
   keys: queryOptions({ queryKey: ['keys'], queryFn: async () => (await call('listKeys')).keys }),
+  routing: queryOptions({ queryKey: ['routing'], queryFn: () => call('getRouting'), refetchInterval: 5_000 }),
+  limits: queryOptions({ queryKey: ['limits'], queryFn: async () => (await call('listLimits')).subjects }),
   summary: queryOptions({ queryKey: ['summary'], queryFn: () => call('systemSummary'), refetchInterval: 10_000 }),
   images: queryOptions({ queryKey: ['images'], queryFn: () => call('dockerImages'), refetchInterval: 30_000 }),
 };

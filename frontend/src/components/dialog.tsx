@@ -6,19 +6,23 @@ export function Dialog({
   description,
   open,
   onClose,
+  wide = false,
   children,
 }: {
   title: string;
   description: ReactNode;
   open: boolean;
   onClose: () => void;
+  wide?: boolean;
   children: ReactNode;
 }) {
   return (
     <Radix.Root open={open} onOpenChange={(isOpen) => !isOpen && onClose()}>
       <Radix.Portal>
         <Radix.Overlay className="fixed inset-0 z-20 bg-black/50" />
-        <Radix.Content className="fixed top-1/2 left-1/2 z-30 max-h-[90vh] w-[min(32rem,calc(100vw-2rem))] -translate-x-1/2 -translate-y-1/2 space-y-4 overflow-auto rounded-lg border border-line bg-surface p-5 shadow-xl">
+        <Radix.Content
+          className={`fixed top-1/2 left-1/2 z-30 max-h-[90vh] -translate-x-1/2 -translate-y-1/2 space-y-4 overflow-auto rounded-lg border border-line bg-surface p-5 shadow-xl ${wide ? 'w-[min(46rem,calc(100vw-2rem))]' : 'w-[min(32rem,calc(100vw-2rem))]'}`}
+        >
           <Radix.Title className="text-base font-semibold">{title}</Radix.Title>
           <Radix.Description asChild>
             <div className="text-muted">{description}</div>
