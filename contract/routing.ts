@@ -45,10 +45,13 @@ export const alias = z.object({
 });
 export type Alias = z.infer<typeof alias>;
 
-const origin = z.url({ protocol: /^https?$/, error: 'a URL such as http://10.0.0.5:8000' }).refine((text) => {
-  const { username, password, search, hash } = new URL(text);
-  return username === '' && password === '' && search === '' && hash === '';
-}, 'a URL without a user, a query or a fragment');
+// Without `abort` the second check would meet texts that are no URL at all.
+const origin = z
+  .url({ protocol: /^https?$/, error: 'a URL such as http://10.0.0.5:8000', abort: true })
+  .refine((text) => {
+    const { username, password, search, hash } = new URL(text);
+    return username === '' && password === '' && search === '' && hash === '';
+  }, 'a URL without a user, a query or a fragment');
 
 /** An OpenAI-compatible server that Cortex did not start. It adds to the replicas of a served name, or makes the name. */
 export const newEndpoint = z.object({

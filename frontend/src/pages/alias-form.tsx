@@ -73,7 +73,7 @@ export function AliasForm({
           value={name}
           onChange={(event) => setName(event.target.value)}
         />
-        <fieldset className="space-y-2">
+        <fieldset className="min-w-0 space-y-2">
           <legend className="mb-1 text-sm font-medium">Goes to</legend>
           {targets.map((target, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: the rows have no other identity than their place.

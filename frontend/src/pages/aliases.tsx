@@ -38,7 +38,7 @@ export function Aliases({
         <Table label="Aliases" head={[{ name: 'Name' }, { name: 'Goes to' }, { name: 'Actions', right: true }]}>
           {aliases.map((alias) => (
             <tr key={alias.name}>
-              <td className="px-3 py-2.5 font-mono text-xs font-medium">{alias.name}</td>
+              <td className="min-w-40 px-3 py-2.5 font-mono text-xs font-medium">{alias.name}</td>
               <td className="px-3 py-2.5">
                 <ul className="space-y-0.5">
                   {alias.targets.map((target) => (

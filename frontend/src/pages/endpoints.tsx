@@ -51,12 +51,14 @@ export function Endpoints({
         >
           {endpoints.map((endpoint) => (
             <tr key={endpoint.id}>
-              <td className="px-3 py-2.5 font-medium">{endpoint.name}</td>
-              <td className="px-3 py-2.5 font-mono text-xs">{endpoint.served_name}</td>
+              <td className="px-3 py-2.5 font-medium whitespace-nowrap">{endpoint.name}</td>
+              <td className="min-w-40 px-3 py-2.5 font-mono text-xs">{endpoint.served_name}</td>
               <td className="px-3 py-2.5 font-mono text-xs">{endpoint.url}</td>
-              <td className="px-3 py-2.5 font-mono text-xs">{endpoint.upstream_model ?? endpoint.served_name}</td>
+              <td className="min-w-32 px-3 py-2.5 font-mono text-xs">
+                {endpoint.upstream_model ?? <span className="font-sans text-sm text-muted">the same</span>}
+              </td>
               <td className="px-3 py-2.5">{endpoint.has_api_key ? 'set' : <span className="text-muted">none</span>}</td>
-              <td className="px-3 py-2.5">
+              <td className="px-3 py-2.5 whitespace-nowrap">
                 {endpoint.ca === null ? <span className="text-muted">machine's own</span> : 'given'}
               </td>
               <td className="px-3 py-2.5">

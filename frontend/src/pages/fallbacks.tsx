@@ -21,7 +21,7 @@ export function Fallbacks({
     onChange(next);
   };
   return (
-    <fieldset className="space-y-2">
+    <fieldset className="min-w-0 space-y-2">
       <legend className="mb-1 font-semibold">Fallbacks</legend>
       {chosen.length === 0 ? null : (
         <ol className="divide-y divide-line rounded-md border border-line">

@@ -51,7 +51,7 @@ export function Keys() {
               <td className="px-3 py-2.5 font-medium">{key.name}</td>
               <td className="px-3 py-2.5 font-mono text-xs">{key.prefix}…</td>
               <td className="min-w-36 px-3 py-2.5">
-                <p>{key.scopes.length === scopes.length ? 'every endpoint' : key.scopes.join(', ')}</p>
+                <p>{endpointsOf(key)}</p>
                 <p className="text-xs break-words text-muted">
                   {key.models === null ? 'every model' : key.models.join(', ')}
                 </p>
@@ -94,6 +94,13 @@ export function Keys() {
       {revoking ? <Revoke apiKey={revoking} onClose={() => setRevoking(null)} /> : null}
     </Page>
   );
+}
+
+/** The shorter of what it may use and what it may not. */
+function endpointsOf(key: ApiKey): string {
+  const missing = scopes.filter((scope) => !key.scopes.includes(scope));
+  if (missing.length === 0) return 'every endpoint';
+  return missing.length < key.scopes.length ? `all but ${missing.join(', ')}` : key.scopes.join(', ');
 }
 
 function Networks({ networks }: { networks: ApiKey['networks'] }) {

@@ -124,7 +124,7 @@ function Choices({
   onChange: (chosen: readonly string[] | null) => void;
 }) {
   return (
-    <fieldset className="space-y-1.5">
+    <fieldset className="min-w-0 space-y-1.5">
       <legend className="text-sm font-medium">{legend}</legend>
       <label className="flex items-center gap-2">
         <input

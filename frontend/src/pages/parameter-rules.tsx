@@ -27,7 +27,7 @@ export function ParameterRules({
     ? undefined
     : errorAt(error, 'settings.parameters');
   return (
-    <fieldset className="space-y-2">
+    <fieldset className="min-w-0 space-y-2">
       <legend className="mb-1 font-semibold">Parameter rules</legend>
       <p className="text-xs text-muted">
         What happens to parameters of a request, under OpenAI's names. A value is JSON (0.7, true, ["\n"]) or a word.

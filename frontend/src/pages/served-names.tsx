@@ -45,7 +45,7 @@ export function ServedNames({
         >
           {models.map((model) => (
             <tr key={model.served_name}>
-              <td className="px-3 py-2.5 font-mono text-xs font-medium">{model.served_name}</td>
+              <td className="min-w-40 px-3 py-2.5 font-mono text-xs font-medium">{model.served_name}</td>
               <td className="px-3 py-2.5">{tasks[model.task]}</td>
               <td className="px-3 py-2.5 whitespace-nowrap">
                 <NameState model={model} />
@@ -58,7 +58,7 @@ export function ServedNames({
           ))}
           {left.map((name) => (
             <tr key={name}>
-              <td className="px-3 py-2.5 font-mono text-xs">{name}</td>
+              <td className="min-w-40 px-3 py-2.5 font-mono text-xs">{name}</td>
               <td className="px-3 py-2.5">–</td>
               <td className="px-3 py-2.5 whitespace-nowrap">
                 <Status mark="○" word="not served" tone="muted" />

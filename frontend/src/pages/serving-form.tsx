@@ -88,7 +88,7 @@ export function ServingForm({
         onSubmit={() => save.mutate()}
         onCancel={onClose}
       >
-        <fieldset className="space-y-2">
+        <fieldset className="min-w-0 space-y-2">
           <legend className="mb-1 font-semibold">Queue and timeouts</legend>
           <div className="grid gap-4 sm:grid-cols-3">
             {numbers.map(({ name, label, help }) => (
