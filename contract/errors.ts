@@ -251,7 +251,7 @@ export const errorDefinitions = {
     'server_error',
     'failed',
     (p) => `The engine of '${p.model}' let the gateway wait ${p.what} for more than ${p.seconds} s.`,
-    () => "Try again; an administrator sets the model's timeouts with POST /admin/routing/serving.",
+    () => "Try again; an administrator sets the model's timeouts on the page Routing.",
   ),
   engine_lacks_endpoint: define<{ model: string; path: string }>()(
     400,

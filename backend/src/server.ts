@@ -116,7 +116,8 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
 
   const limits = limitStore(config, logger);
   closing.add(() => limits.close());
-  const rules = new Rules({ db, table, limits, rootSecret, logger });
+  const balancer = new Balancer();
+  const rules = new Rules({ db, table, limits, balancer, rootSecret, logger });
   const publish = () => Promise.all([identity.publish(), rules.publish()]);
   await publish();
   // Another process on the same database may have changed something.
@@ -194,7 +195,6 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => ui.close());
   const client = new EngineClient();
   closing.add(() => client.close());
-  const balancer = new Balancer();
   const queues = new Queues();
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());
