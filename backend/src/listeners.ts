@@ -1,8 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CortexError } from '../../contract/errors.ts';
-
-export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+import { createHttpServer, type RequestHandler } from './http-server.ts';
 
 const under = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
 const apiPaths = ['/admin', '/auth', '/health', '/openapi.json'];
@@ -39,7 +38,7 @@ export async function listen(
   port: number,
   variable: 'GATEWAY_PORT' | 'FRONTEND_PORT' | 'METRICS_PORT',
 ): Promise<Listener> {
-  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0, headersTimeout: 30_000 }, handler);
+  const server = createHttpServer(handler);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, host, port, variable)));
     server.listen(port, host, resolve);

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, request as requestOf, type ServerResponse } from 'node:http';
+import { type IncomingMessage, request as requestOf, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CortexError } from '../../../contract/errors.ts';
 import { EngineClient } from '../gateway/engine-client/engine-client.ts';
@@ -6,6 +6,8 @@ import { createGateway } from '../gateway/gateway.ts';
 import { checkEndpoints } from '../gateway/health-checks.ts';
 import type { LimitAnswer, LimitRequest, LimitStore } from '../gateway/limits.ts';
 import { Queues } from '../gateway/queue.ts';
+import { createHttpServer } from '../http-server.ts';
+import { apiHandler } from '../listeners.ts';
 import { Balancer } from '../routing/balancer.ts';
 import { RoutingTable } from '../routing/table.ts';
 import { clientAddressHeader } from './control-socket.ts';
@@ -79,12 +81,9 @@ function listen(setup: WorkerSetup): void {
       error: (details, message) => send({ kind: 'log', level: 'error', details: plain(details), message }),
     },
   });
-  const handler = (request: IncomingMessage, response: ServerResponse) => {
-    const path = (request.url ?? '').split('?', 1)[0] ?? '';
-    if (path === '/v1' || path.startsWith('/v1/')) gateway(request, response);
-    else toControl(request, response, setup.controlSocket);
-  };
-  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 0, headersTimeout: 30_000 }, handler);
+  const server = createHttpServer(
+    apiHandler(gateway, (request, response) => toControl(request, response, setup.controlSocket)),
+  );
   server.once('error', (error: Error & { code?: string }) => {
     send({ kind: 'failed', code: error.code ?? '', message: error.message });
   });
