@@ -24,8 +24,7 @@ onBothDatabases((database) => {
       db,
       table,
       balancer,
-      limits: new MemoryLimits(),
-      rules: new Rules({ db, table, balancer, rootSecret: randomBytes(32), logger }),
+      rules: new Rules({ db, table, balancer, limits: new MemoryLimits(), rootSecret: randomBytes(32), logger }),
     };
   };
   const externalOf = (table: RoutingTable, name: string) => table.parts.externals.find(({ id }) => id === name);
