@@ -66,6 +66,20 @@ export const errorDefinitions = {
     (p) => `The request body is larger than ${p.limitBytes} bytes.`,
     () => 'Send a smaller body, or raise REQUEST_MAX_BODY_BYTES in backend/.env.',
   ),
+  headers_too_large: define<None>()(
+    431,
+    'invalid_request_error',
+    'usage',
+    () => "The request's headers are too large.",
+    () => 'Send fewer or shorter headers; browsers: delete the cookies of this host.',
+  ),
+  request_timeout: define<None>()(
+    408,
+    'invalid_request_error',
+    'usage',
+    () => 'The head of the request did not come in time.',
+    () => 'Send the request again; if it happens often, look at the network and at proxies in between.',
+  ),
   route_not_found: define<{ method: string; path: string }>()(
     404,
     'not_found_error',
@@ -251,7 +265,7 @@ export const errorDefinitions = {
     'server_error',
     'failed',
     (p) => `The engine of '${p.model}' let the gateway wait ${p.what} for more than ${p.seconds} s.`,
-    () => "Try again; an administrator sets the model's timeouts with POST /admin/routing/serving.",
+    () => "Try again; an administrator sets the model's timeouts on the page Routing.",
   ),
   engine_lacks_endpoint: define<{ model: string; path: string }>()(
     400,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { servedName, task } from './models.ts';
+import { modelState, servedName, task } from './models.ts';
 import { defineRoute } from './route.ts';
 
 const parameterName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
@@ -45,10 +45,13 @@ export const alias = z.object({
 });
 export type Alias = z.infer<typeof alias>;
 
-const origin = z.url({ protocol: /^https?$/, error: 'a URL such as http://10.0.0.5:8000' }).refine((text) => {
-  const { username, password, search, hash } = new URL(text);
-  return username === '' && password === '' && search === '' && hash === '';
-}, 'a URL without a user, a query or a fragment');
+// Without `abort` the second check would meet texts that are no URL at all.
+const origin = z
+  .url({ protocol: /^https?$/, error: 'a URL such as http://10.0.0.5:8000', abort: true })
+  .refine((text) => {
+    const { username, password, search, hash } = new URL(text);
+    return username === '' && password === '' && search === '' && hash === '';
+  }, 'a URL without a user, a query or a fragment');
 
 /** An OpenAI-compatible server that Cortex did not start. It adds to the replicas of a served name, or makes the name. */
 export const newEndpoint = z.object({
@@ -79,6 +82,27 @@ export const endpoint = newEndpoint.omit({ api_key: true }).extend({
 });
 export type EndpointRecord = z.infer<typeof endpoint>;
 
+/** A change of an endpoint. A key that is left out is kept as long as the address stays: it was meant for that one. */
+export const changedEndpoint = newEndpoint.extend({ api_key: newEndpoint.shape.api_key.unwrap().optional() });
+export type ChangedEndpoint = z.infer<typeof changedEndpoint>;
+
+/** A served name as the gateway sees it now. */
+export const servedModel = z.object({
+  served_name: z.string(),
+  task,
+  state: modelState,
+  replicas: z.array(
+    z.object({
+      /** A container's name, or an external endpoint's. */
+      id: z.string(),
+      external: z.boolean(),
+      /** `failing`: gets no request until its next trial; `trial`: the next request or check decides. */
+      health: z.enum(['ok', 'trial', 'failing']),
+    }),
+  ),
+});
+export type ServedModel = z.infer<typeof servedModel>;
+
 /** What one subject may use; null is no limit. Days and months are those of UTC. */
 export const limit = z.object({
   requests_per_minute: z.number().int().min(1).nullable().default(null),
@@ -94,6 +118,19 @@ export type LimitSubject = z.infer<typeof limitSubject>;
 export const subjectLimit = limit.extend({ subject: limitSubject, id: z.string().min(1).max(128) });
 export type SubjectLimit = z.infer<typeof subjectLimit>;
 
+/** A key, user, organisation or model by its name, with what it may use. */
+export const limitedSubject = z.object({
+  subject: limitSubject,
+  id: z.string(),
+  name: z.string(),
+  /** What tells it from another of the same name: the beginning of a key. */
+  detail: z.string().nullable(),
+  /** False where only its limits are left: a key that was revoked, a name that nothing serves any more. */
+  exists: z.boolean(),
+  limits: limit,
+});
+export type LimitedSubject = z.infer<typeof limitedSubject>;
+
 const ok = z.object({ status: z.literal('ok') });
 const nameParam = z.object({ name: servedName });
 
@@ -102,8 +139,9 @@ export const routingRoutes = {
     method: 'GET',
     path: '/admin/routing',
     access: 'models:read',
-    summary: 'Aliases, external endpoints, limits and how each served name is treated',
+    summary: 'Served names with their replicas, aliases, external endpoints, limits and how each name is treated',
     response: z.object({
+      models: z.array(servedModel),
       aliases: z.array(alias),
       endpoints: z.array(endpoint),
       limits: z.array(subjectLimit),
@@ -134,6 +172,15 @@ export const routingRoutes = {
     body: newEndpoint,
     response: z.object({ endpoint }),
   }),
+  updateEndpoint: defineRoute({
+    method: 'PATCH',
+    path: '/admin/routing/endpoints/:id',
+    access: 'models:write',
+    summary: 'Change an external endpoint; a key that is left out is kept',
+    params: z.object({ id: z.string() }),
+    body: changedEndpoint,
+    response: z.object({ endpoint }),
+  }),
   deleteEndpoint: defineRoute({
     method: 'DELETE',
     path: '/admin/routing/endpoints/:id',
@@ -149,6 +196,13 @@ export const routingRoutes = {
     summary: 'How requests for a served name are treated: queue, timeouts, fallbacks, parameters',
     body: z.object({ served_name: servedName, settings: servingSettings }),
     response: ok,
+  }),
+  listLimits: defineRoute({
+    method: 'GET',
+    path: '/admin/limits',
+    access: 'keys:read',
+    summary: 'All that can have limits, by name, with what each may use',
+    response: z.object({ subjects: z.array(limitedSubject) }),
   }),
   setLimit: defineRoute({
     method: 'POST',

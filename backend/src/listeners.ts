@@ -1,8 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CortexError } from '../../contract/errors.ts';
-
-export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+import { createHttpServer, type RequestHandler } from './http-server.ts';
 
 const under = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
 const apiPaths = ['/admin', '/auth', '/health', '/openapi.json'];
@@ -26,18 +25,6 @@ export const uiHandler =
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?', 1)[0] ?? '/';
 
-/**
- * How both ports listen, and workers on the API's. Clients that vanish without a word are noticed by TCP's keep-alive, some
- * 20 s later: an engine must not go on working for them.
- */
-export const listenerOptions: ServerOptions = {
-  keepAliveTimeout: 65_000,
-  requestTimeout: 0,
-  headersTimeout: 30_000,
-  keepAlive: true,
-  keepAliveInitialDelay: 10_000,
-};
-
 export interface Listener {
   readonly port: number;
   /** Takes no new connection, lets answers finish for `graceMs`, then cuts what is left. */
@@ -51,7 +38,7 @@ export async function listen(
   port: number,
   variable: 'GATEWAY_PORT' | 'FRONTEND_PORT' | 'METRICS_PORT',
 ): Promise<Listener> {
-  const server = createServer(listenerOptions, handler);
+  const server = createHttpServer(handler);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, host, port, variable)));
     server.listen(port, host, resolve);

@@ -24,9 +24,10 @@ import { Metrics } from './gateway/metrics.ts';
 import { Queues } from './gateway/queue.ts';
 import { RedisLimits } from './gateway/redis-limits.ts';
 import { openTraces, type TraceOptions } from './gateway/traces.ts';
+import type { RequestHandler } from './http-server.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
-import { apiHandler, type Listener, listen, type RequestHandler, uiHandler } from './listeners.ts';
+import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
 import { Models } from './models/models.ts';
 import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
@@ -116,7 +117,8 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
 
   const limits = limitStore(config, logger);
   closing.add(() => limits.close());
-  const rules = new Rules({ db, table, limits, rootSecret, logger });
+  const balancer = new Balancer();
+  const rules = new Rules({ db, table, limits, balancer, rootSecret, logger });
   const publish = () => Promise.all([identity.publish(), rules.publish()]);
   await publish();
   // Another process on the same database may have changed something.
@@ -194,7 +196,6 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => ui.close());
   const client = new EngineClient();
   closing.add(() => client.close());
-  const balancer = new Balancer();
   const queues = new Queues();
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());

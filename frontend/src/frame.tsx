@@ -3,6 +3,7 @@ import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-route
 import {
   Activity,
   Boxes,
+  Gauge,
   KeyRound,
   LogOut,
   Menu,
@@ -12,6 +13,7 @@ import {
   ScanSearch,
   Server,
   Sun,
+  Waypoints,
 } from 'lucide-react';
 import { useState } from 'react';
 import type { Right } from '../../contract/rights.ts';
@@ -21,14 +23,16 @@ import { Button } from './components/button.tsx';
 import { applyTheme, readTheme, themes } from './theme.ts';
 
 const places: readonly {
-  to: '/models' | '/playground' | '/keys' | '/usage' | '/inspector' | '/system';
+  to: '/models' | '/routing' | '/playground' | '/keys' | '/limits' | '/usage' | '/inspector' | '/system';
   name: string;
   icon: typeof Boxes;
   right: Right;
 }[] = [
   { to: '/models', name: 'Models', icon: Boxes, right: 'models:read' },
+  { to: '/routing', name: 'Routing', icon: Waypoints, right: 'models:write' },
   { to: '/playground', name: 'Playground', icon: MessageSquare, right: 'chat' },
   { to: '/keys', name: 'API keys', icon: KeyRound, right: 'keys:read' },
+  { to: '/limits', name: 'Limits', icon: Gauge, right: 'keys:read' },
   { to: '/usage', name: 'Usage', icon: Activity, right: 'usage:read' },
   { to: '/inspector', name: 'Inspector', icon: ScanSearch, right: 'requests:inspect' },
   { to: '/system', name: 'System', icon: Server, right: 'system:read' },

@@ -2,9 +2,16 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { session } from './api/client.ts';
 import { queryClient } from './api/queries.ts';
 import { router } from './router.tsx';
 import './styles.css';
+
+session.addEventListener('end', () => {
+  const { pathname, href } = router.state.location;
+  if (pathname === '/sign-in') return;
+  void router.navigate({ to: '/sign-in', search: { to: href } }).then(() => queryClient.clear());
+});
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');

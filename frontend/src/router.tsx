@@ -1,18 +1,27 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { z } from 'zod';
+import { limitSubject } from '../../contract/routing.ts';
 import { usageOutcome } from '../../contract/usage.ts';
 import { ApiError } from './api/client.ts';
 import { queries, queryClient } from './api/queries.ts';
+import { Broken, NotFound } from './components/dead-end.tsx';
 import { Frame } from './frame.tsx';
 import { SignIn } from './pages/sign-in.tsx';
 import { usageRanges } from './usage-range.ts';
 
-const root = createRootRoute({ notFoundComponent: () => <p className="p-6">There is no such page.</p> });
+const root = createRootRoute();
 
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: z.object({ to: z.string().startsWith('/').optional() }),
+  validateSearch: z.object({
+    /** A place of this UI: with two slashes it would be another host. */
+    to: z
+      .string()
+      .regex(/^\/(?![/\\])/)
+      .optional()
+      .catch(undefined),
+  }),
   component: SignIn,
 });
 
@@ -92,6 +101,28 @@ const usage = createRoute({
   }),
   component: lazyRouteComponent(() => import('./pages/usage.tsx'), 'Usage'),
 });
+const routing = createRoute({
+  getParentRoute: () => inside,
+  path: '/routing',
+  validateSearch: z.object({
+    /** What is being changed, by its name or id. */
+    serving: z.string().optional(),
+    endpoint: z.string().optional(),
+    alias: z.string().optional(),
+    add: z.enum(['endpoint', 'alias']).optional(),
+  }),
+  component: lazyRouteComponent(() => import('./pages/routing.tsx'), 'Routing'),
+});
+const limits = createRoute({
+  getParentRoute: () => inside,
+  path: '/limits',
+  validateSearch: z.object({
+    show: limitSubject.optional(),
+    /** Whose limits are being changed: its kind and, once chosen, its id. */
+    edit: z.string().optional(),
+  }),
+  component: lazyRouteComponent(() => import('./pages/limits.tsx'), 'Limits'),
+});
 const system = createRoute({
   getParentRoute: () => inside,
   path: '/system',
@@ -108,11 +139,31 @@ const inspector = createRoute({
   component: lazyRouteComponent(() => import('./pages/inspector.tsx'), 'InspectorPage'),
 });
 
+const lost = createRoute({ getParentRoute: () => inside, path: '$', component: NotFound });
 const tree = root.addChildren([
   signIn,
-  inside.addChildren([index, password, models, addModel, model, playground, keys, usage, inspector, system]),
+  inside.addChildren([
+    index,
+    password,
+    models,
+    addModel,
+    model,
+    routing,
+    playground,
+    keys,
+    limits,
+    usage,
+    inspector,
+    system,
+    lost,
+  ]),
 ]);
-export const router = createRouter({ routeTree: tree, defaultPreload: 'intent' });
+export const router = createRouter({
+  routeTree: tree,
+  defaultPreload: 'intent',
+  defaultErrorComponent: Broken,
+  defaultNotFoundComponent: NotFound,
+});
 
 declare module '@tanstack/react-router' {
   interface Register {

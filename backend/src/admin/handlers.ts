@@ -116,6 +116,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       return ok;
     },
     createEndpoint: async ({ body }) => ({ endpoint: await rules.createEndpoint(body) }),
+    updateEndpoint: async ({ params, body }) => ({ endpoint: await rules.updateEndpoint(params.id, body) }),
     deleteEndpoint: async ({ params }) => {
       await rules.deleteEndpoint(params.id);
       return ok;
@@ -124,6 +125,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       await rules.setServing(body.served_name, body.settings);
       return ok;
     },
+    listLimits: async () => ({ subjects: await rules.limitedSubjects() }),
     setLimit: async ({ body }) => {
       await rules.setLimit(body);
       return ok;

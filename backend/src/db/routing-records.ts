@@ -3,6 +3,7 @@ import { CortexError } from '../../../contract/errors.ts';
 import {
   type Alias,
   alias,
+  type LimitedSubject,
   limit,
   limitSubject,
   newEndpoint,
@@ -57,11 +58,28 @@ export async function insertEndpoint(
   try {
     await db.insertInto('endpoints').values(stored).execute();
   } catch (cause) {
-    if (!isUniqueViolation(cause)) throw cause;
-    const detail = `Another endpoint is called '${endpoint.name}'.`;
-    throw new CortexError('conflict', { detail }, { cause, param: 'name' });
+    throw nameTaken(endpoint.name, cause);
   }
   return stored;
+}
+
+/** @throws CortexError conflict where another endpoint has the name */
+export async function updateEndpoint(db: Executor, { id, created_at: _, ...change }: StoredEndpoint): Promise<void> {
+  try {
+    await db.updateTable('endpoints').set(change).where('id', '=', id).execute();
+  } catch (cause) {
+    throw nameTaken(change.name, cause);
+  }
+}
+
+function nameTaken(name: string, cause: unknown): unknown {
+  if (!isUniqueViolation(cause)) return cause;
+  return new CortexError('conflict', { detail: `Another endpoint is called '${name}'.` }, { cause, param: 'name' });
+}
+
+export async function findEndpoint(db: Executor, id: string): Promise<StoredEndpoint | null> {
+  const row = await db.selectFrom('endpoints').selectAll().where('id', '=', id).executeTakeFirst();
+  return row === undefined ? null : storedEndpoint.parse(row);
 }
 
 /** Tells whether there was one. */
@@ -91,6 +109,33 @@ export async function putLimit(db: Executor, { id, subject, ...values }: Subject
     .values({ subject, subject_id: id, ...values })
     .onConflict((conflict) => conflict.columns(['subject', 'subject_id']).doUpdateSet(values))
     .execute();
+}
+
+type Subject = Pick<LimitedSubject, 'subject' | 'id' | 'name' | 'detail'>;
+
+/** Keys that are not revoked, users and organisations, by name. */
+export async function listLimitSubjects(db: Executor): Promise<Subject[]> {
+  const keys = await db
+    .selectFrom('api_keys')
+    .select(['id', 'name', 'prefix'])
+    .where('revoked_at', 'is', null)
+    .orderBy('name')
+    .orderBy('id')
+    .execute();
+  const users = await db.selectFrom('users').select(['id', 'username']).orderBy('username').execute();
+  const organizations = await db.selectFrom('organizations').select(['id', 'name']).orderBy('name').execute();
+  return [
+    ...keys.map(({ id, name, prefix }) => ({ subject: 'key' as const, id, name, detail: `${prefix}…` })),
+    ...users.map(({ id, username }) => ({ subject: 'user' as const, id, name: username, detail: null })),
+    ...organizations.map(({ id, name }) => ({ subject: 'organization' as const, id, name, detail: null })),
+  ];
+}
+
+/** The names of keys that were revoked, for limits that are left of them. */
+export async function keyNames(db: Executor, ids: readonly string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.selectFrom('api_keys').select(['id', 'name']).where('id', 'in', ids).execute();
+  return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
 export async function listServing(db: Executor): Promise<Record<string, ServingSettings>> {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
+import { ChunkWriter } from './chunk-writer.ts';
 import type { AnswerSink } from './engine-client/connection.ts';
 import type { EngineCall, EngineClient, EngineRequest } from './engine-client/engine-client.ts';
 import { type EngineRefusal, shapeRefusal } from './engine-refusal.ts';
@@ -29,6 +30,8 @@ export interface RelayOptions {
   /** Another endpoint may be tried: an engine that says that it is not ready is then no answer. */
   readonly othersLeft: boolean;
   readonly response: ServerResponse;
+  /** Others want to see what the response writes. */
+  readonly observed: boolean;
   /** Called once, before the first byte goes to the client; headers may be set. */
   readonly onAnswer: () => void;
   /** Called once, before the last byte goes to the client: what it has seen whole is then in the journal. */
@@ -78,6 +81,7 @@ type Mode = 'waiting' | 'stream' | 'document' | 'refusal' | 'over';
 class Exchange implements AnswerSink {
   readonly #options: RelayOptions;
   readonly #settle: (result: RelayResult) => void;
+  readonly #chunks: ChunkWriter;
   #call: EngineCall | null = null;
   #mode: Mode = 'waiting';
   #status = 0;
@@ -96,6 +100,7 @@ class Exchange implements AnswerSink {
 
   constructor(options: RelayOptions, settle: (result: RelayResult) => void) {
     this.#options = options;
+    this.#chunks = new ChunkWriter(options.response, !options.observed);
     this.#settle = settle;
   }
 
@@ -192,7 +197,9 @@ class Exchange implements AnswerSink {
     const passed = meter.pass(bytes);
     // Clients take [DONE] for the end, whatever the engine still does with the connection.
     if (meter.done) this.#tell(this.#end(this.#status, meter.failed ? 'engine_error' : 'ok'));
-    return this.#write(passed);
+    if (passed.length === 0 || this.#chunks.write(passed)) return true;
+    this.#awaitDrain((act) => this.#chunks.onDrain(act));
+    return false;
   }
 
   #document(bytes: Buffer): boolean {
@@ -210,21 +217,19 @@ class Exchange implements AnswerSink {
       this.#whole = bytes;
       return true;
     }
-    return this.#write(bytes);
+    if (response.write(bytes)) return true;
+    this.#awaitDrain((act) => void response.once('drain', act));
+    return false;
   }
 
-  #write(bytes: Buffer): boolean {
-    const { response } = this.#options;
-    if (bytes.length === 0 || response.write(bytes)) return true;
-    if (!this.#drainAwaited) {
-      this.#drainAwaited = true;
-      response.once('drain', () => {
-        this.#drainAwaited = false;
-        this.#idleTimer?.refresh();
-        this.#call?.resume();
-      });
-    }
-    return false;
+  #awaitDrain(onDrain: (act: () => void) => void): void {
+    if (this.#drainAwaited) return;
+    this.#drainAwaited = true;
+    onDrain(() => {
+      this.#drainAwaited = false;
+      this.#idleTimer?.refresh();
+      this.#call?.resume();
+    });
   }
 
   #refused(): void {

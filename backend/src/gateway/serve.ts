@@ -268,6 +268,7 @@ function ask(
     },
     othersLeft,
     response,
+    observed: work.observer !== null,
     onEnded: (end) => tell(work, end),
     onAnswer: () => {
       timing.engineMs = performance.now() - sentAt;

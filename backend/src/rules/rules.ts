@@ -1,9 +1,13 @@
 import { CortexError } from '../../../contract/errors.ts';
 import {
   type Alias,
+  type ChangedEndpoint,
   type EndpointRecord,
+  type LimitedSubject,
   limitSubject,
+  limit as limitValues,
   type NewEndpoint,
+  type ServedModel,
   type ServingSettings,
   type SubjectLimit,
 } from '../../../contract/routing.ts';
@@ -11,6 +15,7 @@ import * as records from '../db/routing-records.ts';
 import type { Executor } from '../db/schema.ts';
 import { spentTokens } from '../db/usage-spent.ts';
 import type { SeededLimitStore } from '../gateway/limits.ts';
+import type { Balancer } from '../routing/balancer.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { Seal } from './sealed.ts';
 
@@ -19,6 +24,7 @@ export interface RulesOptions {
   readonly table: RoutingTable;
   /** Hears what was used of a budget before it counts itself. */
   readonly limits: Pick<SeededLimitStore, 'seed'>;
+  readonly balancer: Pick<Balancer, 'state'>;
   readonly rootSecret: Buffer;
   readonly logger: { warn(details: object, message: string): void };
 }
@@ -45,6 +51,7 @@ export class Rules {
   async all() {
     const { db } = this.#options;
     return {
+      models: this.#models(Date.now()),
       aliases: await records.listAliases(db),
       endpoints: (await records.listEndpoints(db)).map(toShown),
       limits: await records.listLimits(db),
@@ -78,6 +85,25 @@ export class Rules {
     return toShown(stored);
   }
 
+  /** @throws CortexError not_found, conflict, invalid_request where a kept key would go to another address */
+  async updateEndpoint(id: string, change: ChangedEndpoint): Promise<EndpointRecord> {
+    const { db } = this.#options;
+    const before = await records.findEndpoint(db, id);
+    if (before === null) throw new CortexError('not_found', { what: 'endpoint', id });
+    const { api_key: apiKey } = change;
+    let sealed = before.api_key;
+    if (apiKey !== undefined) sealed = apiKey === null ? null : this.#seal.close(apiKey, change.url);
+    else if (sealed !== null && before.url !== change.url) {
+      const detail =
+        'api_key: the key that is kept was given for the old address; send the key for the new one, or null';
+      throw new CortexError('invalid_request', { detail }, { param: 'api_key' });
+    }
+    const stored = { ...before, ...change, api_key: sealed };
+    await records.updateEndpoint(db, stored);
+    await this.publish();
+    return toShown(stored);
+  }
+
   /** @throws CortexError not_found */
   async deleteEndpoint(id: string): Promise<void> {
     if (!(await records.deleteEndpoint(this.#options.db, id)))
@@ -90,9 +116,51 @@ export class Rules {
     await this.publish();
   }
 
+  /** All that can have limits, and what has some although it is gone. */
+  async limitedSubjects(): Promise<LimitedSubject[]> {
+    const { db, table } = this.#options;
+    const limits = new Map((await records.listLimits(db)).map((one) => [`${one.subject} ${one.id}`, one]));
+    const models = [...table.models()].map(({ servedName }) => servedName).sort();
+    const subjects = [
+      ...(await records.listLimitSubjects(db)),
+      ...models.map((name) => ({ subject: 'model' as const, id: name, name, detail: null })),
+    ].map((subject) => {
+      const key = `${subject.subject} ${subject.id}`;
+      const known = limitValues.parse(limits.get(key) ?? {});
+      limits.delete(key);
+      return { ...subject, exists: true, limits: known };
+    });
+    const left = [...limits.values()];
+    const names = await records.keyNames(
+      db,
+      left.filter(({ subject }) => subject === 'key').map(({ id }) => id),
+    );
+    const gone = left.map((one) => ({
+      subject: one.subject,
+      id: one.id,
+      name: names.get(one.id) ?? one.id,
+      detail: null,
+      exists: false,
+      limits: limitValues.parse(one),
+    }));
+    return [...subjects, ...gone];
+  }
+
   async setLimit(limit: SubjectLimit): Promise<void> {
     await records.putLimit(this.#options.db, limit);
     await this.publish();
+  }
+
+  #models(nowMs: number): ServedModel[] {
+    const { table, balancer } = this.#options;
+    return [...table.models()]
+      .map(({ servedName, task, state, endpoints }) => ({
+        served_name: servedName,
+        task,
+        state,
+        replicas: endpoints.map(({ id, external }) => ({ id, external, health: healths[balancer.state(id, nowMs)] })),
+      }))
+      .sort((a, b) => a.served_name.localeCompare(b.served_name));
   }
 
   async #read(): Promise<void> {
@@ -138,6 +206,7 @@ export class Rules {
 }
 
 const keyOf = ({ subject, id }: SubjectLimit) => `${subject} ${id}`;
+const healths = { closed: 'ok', 'half-open': 'trial', open: 'failing' } as const;
 
 const toShown = ({ api_key: apiKey, created_at: createdAt, ...stored }: records.StoredEndpoint): EndpointRecord => ({
   ...stored,

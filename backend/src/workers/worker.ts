@@ -1,10 +1,11 @@
-import { createServer, type IncomingMessage, request as requestOf, type ServerResponse } from 'node:http';
+import { type IncomingMessage, request as requestOf, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EngineClient } from '../gateway/engine-client/engine-client.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { checkEndpoints } from '../gateway/health-checks.ts';
 import { openTraces } from '../gateway/traces.ts';
-import { listenerOptions } from '../listeners.ts';
+import { createHttpServer } from '../http-server.ts';
+import { apiHandler } from '../listeners.ts';
 import { Balancer } from '../routing/balancer.ts';
 import { RoutingTable } from '../routing/table.ts';
 import { UsageJournal } from '../usage/journal.ts';
@@ -68,12 +69,9 @@ async function listen(setup: WorkerSetup): Promise<void> {
     },
     logger,
   });
-  const handler = (request: IncomingMessage, response: ServerResponse) => {
-    const path = (request.url ?? '').split('?', 1)[0] ?? '';
-    if (path === '/v1' || path.startsWith('/v1/')) gateway(request, response);
-    else toControl(request, response, setup.controlSocket);
-  };
-  const server = createServer(listenerOptions, handler);
+  const server = createHttpServer(
+    apiHandler(gateway, (request, response) => toControl(request, response, setup.controlSocket)),
+  );
   server.once('error', (error: Error & { code?: string }) => {
     send({ kind: 'failed', code: error.code ?? '', message: error.message });
   });

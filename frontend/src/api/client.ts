@@ -2,6 +2,10 @@ import { errorBody } from '../../../contract/errors.ts';
 import type { Route } from '../../../contract/route.ts';
 import { type RouteInput, type RouteName, type RouteResponse, type Routes, routes } from '../../../contract/routes.ts';
 
+/** Hears `end` when the server says that nobody is signed in (any more). */
+export const session = new EventTarget();
+const signedOutCodes: readonly string[] = ['unauthenticated', 'session_invalid', 'api_key_missing'];
+
 /** What the server refused, in its own words. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
@@ -16,6 +20,15 @@ export class ApiError extends Error {
     this.hint = error.hint;
     this.param = error.param;
   }
+}
+
+/** What the server says about one field of a form, in its own words; undefined where it speaks of something else. */
+export function errorAt(error: unknown, field: string): string | undefined {
+  if (!(error instanceof ApiError) || error.param === null) return undefined;
+  if (error.param !== field && !error.param.startsWith(`${field}.`)) return undefined;
+  if (error.code !== 'invalid_request') return `${error.message} ${error.hint}`;
+  // The sentence names the field first; beside the field that is said already.
+  return error.message.split(`${error.param}: `).at(-1);
 }
 
 type Defined<T> = { [K in keyof T as T[K] extends undefined ? never : K]: T[K] };
@@ -59,7 +72,10 @@ export const searchOf = (query: Record<string, string | number | undefined>): UR
 
 export async function readError(answer: Response): Promise<ApiError> {
   const parsed = errorBody.safeParse(await answer.json().catch(() => null));
-  if (parsed.success) return new ApiError(answer.status, parsed.data.error);
+  if (parsed.success) {
+    if (signedOutCodes.includes(parsed.data.error.code)) session.dispatchEvent(new Event('end'));
+    return new ApiError(answer.status, parsed.data.error);
+  }
   return new ApiError(answer.status, {
     message: `The server answered ${answer.status}.`,
     code: 'unknown',

@@ -42,6 +42,8 @@ export const queries = {
       queryFn: () => call('inspectedRequest', { params: { request_id: requestId } }),
       staleTime: Number.POSITIVE_INFINITY,
     }),
+  routing: queryOptions({ queryKey: ['routing'], queryFn: () => call('getRouting'), refetchInterval: 5_000 }),
+  limits: queryOptions({ queryKey: ['limits'], queryFn: async () => (await call('listLimits')).subjects }),
   summary: queryOptions({ queryKey: ['summary'], queryFn: () => call('systemSummary'), refetchInterval: 10_000 }),
   images: queryOptions({ queryKey: ['images'], queryFn: () => call('dockerImages'), refetchInterval: 30_000 }),
 };

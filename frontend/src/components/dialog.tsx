@@ -1,7 +1,7 @@
 import { Dialog as Radix } from 'radix-ui';
 import type { ReactNode } from 'react';
 
-const widths = { normal: 'w-[min(32rem,calc(100vw-2rem))]', wide: 'w-[min(56rem,calc(100vw-2rem))]' };
+const widths = { normal: 'w-[min(32rem,calc(100vw-2rem))]', wide: 'w-[min(46rem,calc(100vw-2rem))]' };
 
 export function Dialog({
   title,

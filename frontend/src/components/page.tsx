@@ -83,11 +83,20 @@ export function Facts({ facts }: { facts: readonly (readonly [string, ReactNode]
   );
 }
 
-export function Table({ head, children }: { head: readonly { name: string; right?: boolean }[]; children: ReactNode }) {
+/** @param label what the rows are, for those who do not see the heading */
+export function Table({
+  label,
+  head,
+  children,
+}: {
+  label: string;
+  head: readonly { name: string; right?: boolean }[];
+  children: ReactNode;
+}) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
-    <section className="overflow-x-auto rounded-lg border border-line bg-surface" tabIndex={0} aria-label="Table">
-      <table className="w-full text-left">
+    <section className="overflow-x-auto rounded-lg border border-line bg-surface" tabIndex={0} aria-label={label}>
+      <table className="w-full text-left" aria-label={label}>
         <thead className="border-b border-line text-xs text-muted">
           <tr>
             {head.map(({ name, right }) => (

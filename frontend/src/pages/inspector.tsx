@@ -130,6 +130,7 @@ function Start() {
 function Requests({ requests, onOpen }: { requests: readonly UsageRecord[]; onOpen: (id: string) => void }) {
   return (
     <Table
+      label="Inspected requests"
       head={[
         { name: 'When' },
         { name: 'Model' },

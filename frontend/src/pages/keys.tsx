@@ -1,15 +1,15 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
-import { type ApiKey, type Scope, scopes } from '../../../contract/keys.ts';
+import { type ApiKey, scopes } from '../../../contract/keys.ts';
 import { call } from '../api/client.ts';
 import { queries, queryClient } from '../api/queries.ts';
-import { Button } from '../components/button.tsx';
-import { Code } from '../components/code.tsx';
-import { Dialog } from '../components/dialog.tsx';
-import { Field } from '../components/field.tsx';
+import { Button, buttonClass } from '../components/button.tsx';
+import { Confirm } from '../components/confirm.tsx';
 import { Empty, Failure, Page, Skeleton, Table } from '../components/page.tsx';
 import { Status } from '../components/status.tsx';
 import { formatAgo, formatCount } from '../format.ts';
+import { NewKey } from './new-key.tsx';
 
 const refresh = () => queryClient.invalidateQueries({ queryKey: queries.keys.queryKey });
 
@@ -33,10 +33,12 @@ export function Keys() {
       ) : null}
       {keys.data?.length ? (
         <Table
+          label="API keys"
           head={[
             { name: 'Name' },
             { name: 'Key' },
-            { name: 'Scopes' },
+            { name: 'May use' },
+            { name: 'From' },
             { name: 'Made' },
             { name: 'Last used' },
             { name: 'Requests', right: true },
@@ -48,8 +50,14 @@ export function Keys() {
             <tr key={key.id}>
               <td className="px-3 py-2.5 font-medium">{key.name}</td>
               <td className="px-3 py-2.5 font-mono text-xs">{key.prefix}…</td>
-              <td className="px-3 py-2.5 text-muted">
-                {key.scopes.length === scopes.length ? 'all' : key.scopes.join(', ')}
+              <td className="min-w-36 px-3 py-2.5">
+                <p>{endpointsOf(key)}</p>
+                <p className="text-xs break-words text-muted">
+                  {key.models === null ? 'every model' : key.models.join(', ')}
+                </p>
+              </td>
+              <td className="px-3 py-2.5">
+                <Networks networks={key.networks} />
               </td>
               <td className="px-3 py-2.5 whitespace-nowrap" title={key.created_at}>
                 {formatAgo(key.created_at)}
@@ -61,20 +69,48 @@ export function Keys() {
               <td className="px-3 py-2.5">
                 <KeyState apiKey={key} />
               </td>
-              <td className="px-3 py-2.5 text-right">
+              <td className="px-3 py-2.5">
                 {key.revoked_at === null ? (
-                  <Button look="danger" onClick={() => setRevoking(key)}>
-                    Revoke
-                  </Button>
+                  <div className="flex justify-end gap-1.5">
+                    <Link
+                      to="/limits"
+                      search={{ edit: `key ${key.id}` }}
+                      className={buttonClass()}
+                      aria-label={`Limits of ${key.name}`}
+                    >
+                      Limits
+                    </Link>
+                    <Button look="danger" aria-label={`Revoke ${key.name}`} onClick={() => setRevoking(key)}>
+                      Revoke
+                    </Button>
+                  </div>
                 ) : null}
               </td>
             </tr>
           ))}
         </Table>
       ) : null}
-      {creating ? <NewKey onClose={() => setCreating(false)} /> : null}
+      {creating ? <NewKey onMade={refresh} onClose={() => setCreating(false)} /> : null}
       {revoking ? <Revoke apiKey={revoking} onClose={() => setRevoking(null)} /> : null}
     </Page>
+  );
+}
+
+/** The shorter of what it may use and what it may not. */
+function endpointsOf(key: ApiKey): string {
+  const missing = scopes.filter((scope) => !key.scopes.includes(scope));
+  if (missing.length === 0) return 'every endpoint';
+  return missing.length < key.scopes.length ? `all but ${missing.join(', ')}` : key.scopes.join(', ');
+}
+
+function Networks({ networks }: { networks: ApiKey['networks'] }) {
+  if (networks === null) return <span className="text-muted">everywhere</span>;
+  const [first, ...others] = networks;
+  return (
+    <span className="font-mono text-xs whitespace-nowrap" title={networks.join(', ')}>
+      {first}
+      {others.length > 0 ? ` +${others.length}` : ''}
+    </span>
   );
 }
 
@@ -83,99 +119,6 @@ function KeyState({ apiKey }: { apiKey: ApiKey }) {
   if (apiKey.expires_at !== null && Date.parse(apiKey.expires_at) <= Date.now())
     return <Status mark="▲" word="expired" tone="warn" />;
   return <Status mark="●" word="active" tone="ok" />;
-}
-
-function NewKey({ onClose }: { onClose: () => void }) {
-  const [name, setName] = useState('');
-  const [chosen, setChosen] = useState<readonly Scope[]>(scopes);
-  const [expiry, setExpiry] = useState('');
-  const create = useMutation({
-    mutationFn: () =>
-      call('createKey', {
-        body: {
-          name,
-          scopes: [...chosen],
-          expires_at: expiry === '' ? null : new Date(`${expiry}T23:59:59`).toISOString(),
-        },
-      }),
-    onSuccess: refresh,
-  });
-  if (create.data) {
-    const { token } = create.data;
-    return (
-      <Dialog
-        title="The key, shown once"
-        description="Copy it now: Cortex keeps only a digest of it."
-        open
-        onClose={onClose}
-      >
-        <p
-          data-testid="token"
-          className="rounded-md border border-line bg-raised p-3 font-mono text-xs break-all select-all"
-        >
-          {token}
-        </p>
-        <Code
-          title="Python (openai)"
-          text={`from openai import OpenAI\nclient = OpenAI(base_url="${location.protocol}//${location.hostname}:8084/v1", api_key="${token}")`}
-        />
-        <div className="flex justify-end">
-          <Button look="primary" onClick={onClose}>
-            Done
-          </Button>
-        </div>
-      </Dialog>
-    );
-  }
-  return (
-    <Dialog title="New API key" description="For one program or one colleague." open onClose={onClose}>
-      <form
-        className="space-y-4"
-        onSubmit={(event) => {
-          event.preventDefault();
-          create.mutate();
-        }}
-      >
-        <Field
-          label="Name"
-          required
-          maxLength={64}
-          help="Who or what uses it."
-          value={name}
-          onChange={(event) => setName(event.target.value)}
-        />
-        <fieldset className="space-y-1.5">
-          <legend className="font-medium">May use</legend>
-          {scopes.map((scope) => (
-            <label key={scope} className="flex items-center gap-2">
-              <input
-                type="checkbox"
-                checked={chosen.includes(scope)}
-                onChange={(event) =>
-                  setChosen(event.target.checked ? [...chosen, scope] : chosen.filter((one) => one !== scope))
-                }
-              />
-              {scope}
-            </label>
-          ))}
-        </fieldset>
-        <Field
-          label="Expires"
-          type="date"
-          help="Empty: it does not expire."
-          value={expiry}
-          onChange={(event) => setExpiry(event.target.value)}
-        />
-        {create.isError ? <Failure error={create.error} /> : null}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" disabled={create.isPending || chosen.length === 0}>
-            Create key
-          </Button>
-        </div>
-      </form>
-    </Dialog>
-  );
 }
 
 function Revoke({ apiKey, onClose }: { apiKey: ApiKey; onClose: () => void }) {
@@ -187,19 +130,14 @@ function Revoke({ apiKey, onClose }: { apiKey: ApiKey; onClose: () => void }) {
     },
   });
   return (
-    <Dialog
+    <Confirm
       title={`Revoke ${apiKey.name}?`}
       description="Programs that use it are refused from now on. This can't be undone."
-      open
+      action="Revoke"
+      error={revoke.error}
+      busy={revoke.isPending}
+      onConfirm={() => revoke.mutate()}
       onClose={onClose}
-    >
-      {revoke.isError ? <Failure error={revoke.error} /> : null}
-      <div className="flex justify-end gap-2">
-        <Button onClick={onClose}>Keep it</Button>
-        <Button look="danger" disabled={revoke.isPending} onClick={() => revoke.mutate()}>
-          Revoke
-        </Button>
-      </div>
-    </Dialog>
+    />
   );
 }

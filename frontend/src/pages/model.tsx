@@ -3,6 +3,7 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { z } from 'zod';
 import type { Model } from '../../../contract/models.ts';
+import { apiBase } from '../api/base.ts';
 import { call } from '../api/client.ts';
 import { useModelEvents } from '../api/model-events.ts';
 import { queries, queryClient } from '../api/queries.ts';
@@ -181,9 +182,6 @@ function Actions({ model }: { model: Model }) {
     </>
   );
 }
-
-/** The API's own port, at the address by which this page was reached. */
-const apiBase = () => `${location.protocol}//${location.hostname}:8084/v1`;
 
 function TryIt({ model }: { model: Model }) {
   const chat = model.task === 'generate';

@@ -39,6 +39,7 @@ export function Models() {
       ) : null}
       {models.data?.length ? (
         <Table
+          label="Models"
           head={[
             { name: 'Name' },
             { name: 'Served as' },

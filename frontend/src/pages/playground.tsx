@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useId, useRef, useState } from 'react';
+import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import { streamChat } from '../api/chat-stream.ts';
-import { useModelEvents } from '../api/model-events.ts';
 import { queries } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
 import { Field, inputClass } from '../components/field.tsx';
@@ -15,14 +15,13 @@ interface Message {
 }
 
 export function Playground() {
-  useModelEvents();
-  const models = useQuery(queries.models);
-  const usable = models.data?.filter((model) => model.state === 'ready' && model.task === 'generate') ?? [];
+  const routing = useQuery(queries.routing);
+  const names = chattyNames(routing.data);
   return (
     <Page title="Playground" lead="Ask a model something. Nothing is kept.">
-      {models.isPending ? <Skeleton /> : null}
-      {models.isError ? <Failure error={models.error} retry={() => void models.refetch()} /> : null}
-      {models.data && usable.length === 0 ? (
+      {routing.isPending ? <Skeleton /> : null}
+      {routing.isError ? <Failure error={routing.error} retry={() => void routing.refetch()} /> : null}
+      {routing.data && names.length === 0 ? (
         <Empty
           title="No model is ready"
           action={
@@ -34,9 +33,21 @@ export function Playground() {
           Start a model that chats; it appears here when it is ready.
         </Empty>
       ) : null}
-      {usable.length > 0 ? <Chat names={usable.map((model) => model.served_name)} /> : null}
+      {names.length > 0 ? <Chat names={names} /> : null}
     </Page>
   );
+}
+
+/** The ready names that chat, and the aliases that lead to one. */
+function chattyNames(routing: RouteResponse<Routes['getRouting']> | undefined): readonly string[] {
+  if (routing === undefined) return [];
+  const ready = routing.models
+    .filter(({ state, task }) => state === 'ready' && task === 'generate')
+    .map(({ served_name: name }) => name);
+  const aliases = routing.aliases
+    .filter(({ targets }) => targets.some(({ served_name: name }) => ready.includes(name)))
+    .map(({ name }) => name);
+  return [...ready, ...aliases];
 }
 
 function Chat({ names }: { names: readonly string[] }) {
@@ -86,6 +97,11 @@ function Chat({ names }: { names: readonly string[] }) {
       }
     } catch (failure) {
       if (!abort.signal.aborted) setError(failure);
+      // Without a word of answer the question goes back to where it was typed.
+      if (content === '') {
+        setMessages(messages);
+        setText((typed) => (typed === '' ? text : typed));
+      }
     } finally {
       setBusy(false);
     }

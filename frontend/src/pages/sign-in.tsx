@@ -17,7 +17,9 @@ export function SignIn() {
     onSuccess: async (me) => {
       queryClient.clear();
       queryClient.setQueryData(queries.me.queryKey, me);
-      await router.navigate({ to: me.user.must_change_password ? '/password' : (to ?? '/models') });
+      if (me.user.must_change_password) await router.navigate({ to: '/password' });
+      // An address with its search as it was left.
+      else router.history.push(to ?? '/models');
     },
   });
   return (

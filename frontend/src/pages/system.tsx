@@ -31,6 +31,7 @@ export function System() {
             </ul>
           </Card>
           <Table
+            label="Images"
             head={[
               { name: 'Image' },
               { name: 'For' },

@@ -36,6 +36,7 @@ export function UsageRequests({
       ) : null}
       {records.length > 0 ? (
         <Table
+          label="Requests"
           head={[
             { name: 'When' },
             { name: 'Key' },

@@ -22,6 +22,7 @@ export class AnswerParser {
   #phase: Phase = 'head';
   #held: Buffer | null = null;
   #left = 0;
+  #trailerBytes = 0;
   #reusable = true;
 
   constructor(events: AnswerEvents) {
@@ -37,6 +38,7 @@ export class AnswerParser {
   reset(): void {
     this.#phase = 'head';
     this.#held = null;
+    this.#trailerBytes = 0;
     this.#reusable = true;
   }
 
@@ -79,7 +81,8 @@ export class AnswerParser {
   #head(bytes: Buffer): Buffer | null {
     const end = bytes.indexOf(headEnd);
     if (end === -1 || end > headLimitBytes) {
-      if (bytes.length > headLimitBytes) throw new Error('the head of the answer is too large');
+      if (end !== -1 || bytes.length > headLimitBytes + headEnd.length)
+        throw new Error('the head of the answer is too large');
       this.#held = bytes;
       return null;
     }
@@ -88,7 +91,9 @@ export class AnswerParser {
     if (status === 101) throw new Error('the engine wants another protocol');
     if (status < 200) return rest;
     const connection = headers.get('connection')?.toLowerCase() ?? '';
-    this.#reusable = version === 1 ? !connection.includes('close') : connection.includes('keep-alive');
+    // HTTP/1.0 has no chunks: who sends them there has passed on what it did not understand (RFC 9112, 6.1).
+    const keeps = version === 1 || (connection.includes('keep-alive') && !headers.has('transfer-encoding'));
+    this.#reusable = keeps && !connection.includes('close');
     this.#phase = this.#framing(status, headers);
     this.#events.onHead(status, headers);
     if (this.#phase === 'sized' && this.#left === 0) this.#end();
@@ -129,8 +134,8 @@ export class AnswerParser {
   /** A chunk's size, the line end behind a chunk, or a trailer. */
   #line(bytes: Buffer): Buffer | null {
     const end = bytes.indexOf(lf);
+    if ((end === -1 ? bytes.length : end) > lineLimitBytes) throw new Error('a line of the chunked answer is too long');
     if (end === -1) {
-      if (bytes.length > lineLimitBytes) throw new Error('a line of the chunked answer is too long');
       this.#held = bytes;
       return null;
     }
@@ -141,6 +146,7 @@ export class AnswerParser {
       if (end !== 1) throw new Error('a chunk is longer than was told');
       this.#phase = 'chunk-size';
     } else if (end === 1) this.#end();
+    else this.#trailer(bytes.toString('latin1', 0, end - 1));
     return rest;
   }
 
@@ -151,6 +157,13 @@ export class AnswerParser {
     this.#phase = this.#left === 0 ? 'trailer' : 'chunk';
   }
 
+  /** Nobody reads it, but what is no trailer shows that the place is lost. */
+  #trailer(line: string): void {
+    this.#trailerBytes += line.length;
+    if (this.#trailerBytes > headLimitBytes) throw new Error('the trailers of the answer are too large');
+    parseHeader(line);
+  }
+
   #end(): void {
     this.#phase = 'done';
     this.#events.onEnd(this.#reusable);
@@ -158,23 +171,38 @@ export class AnswerParser {
 }
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** Control characters, line ends among them: a laxer reader may see one more header there. */
+const unreadable = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** @throws Error */
 function parseHead(text: string): { status: number; version: number; headers: Map<string, string> } {
   const lines = text.split('\r\n');
-  const [, version, status] = /^HTTP\/1\.([01]) (\d{3})(?: |$)/.exec(lines[0] ?? '') ?? [];
-  if (version === undefined || status === undefined) throw new Error('the answer is not HTTP/1.1');
+  const [, version, status] = /^HTTP\/1\.([01]) ([1-9]\d{2})(?: |$)/.exec(lines[0] ?? '') ?? [];
+  if (version === undefined || status === undefined || unreadable.test(lines[0] ?? ''))
+    throw new Error('the answer is not HTTP/1.1');
   const headers = new Map<string, string>();
   for (let at = 1; at < lines.length; at += 1) {
-    const line = lines[at] ?? '';
-    const colon = line.indexOf(':');
-    const name = line.slice(0, colon).toLowerCase();
-    if (colon <= 0 || !token.test(name)) throw new Error('a header of the answer is not valid');
-    const value = line.slice(colon + 1).trim();
+    const { name, value } = parseHeader(lines[at] ?? '');
     const known = headers.get(name);
     if (known !== undefined && name === 'content-length' && known !== value)
       throw new Error('the answer tells two lengths');
     headers.set(name, known === undefined || name === 'content-length' ? value : `${known}, ${value}`);
   }
   return { status: Number(status), version: Number(version), headers };
+}
+
+/** @throws Error */
+function parseHeader(line: string): { name: string; value: string } {
+  const colon = line.indexOf(':');
+  const name = line.slice(0, colon).toLowerCase();
+  if (colon <= 0 || !token.test(name) || unreadable.test(line)) throw new Error('a header of the answer is not valid');
+  return { name, value: withoutSpace(line, colon + 1) };
+}
+
+/** Spaces and tabs alone: what else a person calls a space is part of a value (RFC 9110, 5.5). */
+function withoutSpace(line: string, from: number): string {
+  let [start, end] = [from, line.length];
+  while (start < end && (line[start] === ' ' || line[start] === '\t')) start += 1;
+  while (end > start && (line[end - 1] === ' ' || line[end - 1] === '\t')) end -= 1;
+  return line.slice(start, end);
 }

@@ -91,11 +91,17 @@ export class Connection {
     this.#socket.uncork();
   }
 
-  resume(): void {
-    this.#socket.resume();
+  /** Goes on with the sink's answer; with another's, which the connection carries by now, nothing is done. */
+  resume(sink: AnswerSink): void {
+    if (this.#sink === sink) this.#socket.resume();
   }
 
-  /** Closes at once: for the engine this is the sign that its answer is not wanted any more. */
+  /** Ends the sink's answer by closing: for the engine this is the sign that it is not wanted any more. */
+  abort(sink: AnswerSink): void {
+    if (this.#sink === sink) this.destroy();
+  }
+
+  /** Closes at once. */
   destroy(): void {
     this.#sink = null;
     this.#shut();

@@ -45,7 +45,7 @@ export class EngineClient {
     for (const name in request.headers) head += `${name}: ${request.headers[name]}\r\n`;
     if (request.method === 'POST') head += `content-length: ${request.body.length}\r\n`;
     connection.send(`${head}\r\n`, request.body, sink);
-    return { abort: () => connection.destroy(), resume: () => connection.resume() };
+    return { abort: () => connection.abort(sink), resume: () => connection.resume(sink) };
   }
 
   /** Cuts every connection. */

@@ -1,0 +1,49 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+import { expect } from 'vitest';
+
+const pictures = fileURLToPath(new URL('../artifacts/ui/', import.meta.url));
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+interface Account {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Fills in the sign-in page that is shown. */
+export async function signIn(page: Page, { username, password }: Account): Promise<void> {
+  await page.getByLabel('User name').fill(username);
+  await page.getByLabel('Password', { exact: true }).fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+/** What axe finds on the page as it is, of weight. Evaluated through the debugger, so the page's policy stays as it is. */
+async function findBarriers(page: Page): Promise<string[]> {
+  await page.evaluate(axeSource);
+  const { violations } = await page.evaluate<{
+    violations: { id: string; impact: string; nodes: { html: string }[] }[];
+  }>('axe.run()');
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}
+
+/** The page as it is has no barrier, fits every width, and is kept as pictures. */
+export async function expectFitForAll(page: Page, name: string, colorScheme: string): Promise<void> {
+  mkdirSync(pictures, { recursive: true });
+  expect(await findBarriers(page), name).toEqual([]);
+  for (const width of [1440, 1024, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.screenshot({ path: join(pictures, `${name}-${colorScheme}-${width}.png`) });
+    const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+    expect(overflow, `${name} at ${width}`).toBe(0);
+    const inDialogs = await page.evaluate<number>(
+      'Math.max(0, ...[...document.querySelectorAll("[role=dialog]")].map((one) => one.scrollWidth - one.clientWidth))',
+    );
+    expect(inDialogs, `dialog of ${name} at ${width}`).toBe(0);
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+}
