@@ -28,6 +28,12 @@ export const sizeOf = (path: string): Promise<number> =>
     () => 0,
   );
 
+export const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
 export async function readFrom(path: string, offset: number): Promise<Buffer> {
   const size = await sizeOf(path);
   if (size <= offset) return Buffer.alloc(0);

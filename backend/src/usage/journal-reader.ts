@@ -2,7 +2,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type UsageRecord, usageRecord } from '../../../contract/usage.ts';
-import { readFrom, readLimitBytes, segmentPath, segmentsIn, sizeOf } from './journal-files.ts';
+import { isThere, readFrom, readLimitBytes, segmentPath, segmentsIn, sizeOf } from './journal-files.ts';
 
 const lf = 0x0a;
 
@@ -86,7 +86,8 @@ export class JournalReader {
         return parse();
       },
       next: { segment, offset: offset + used },
-      more: used < bytes.length || bytes.length === readLimitBytes,
+      more:
+        used < bytes.length || bytes.length === readLimitBytes || (await isThere(segmentPath(this.#dir, segment + 1))),
     };
   }
 

@@ -356,6 +356,18 @@ describe('the usage writer', () => {
     expect(given).toHaveLength(2);
   });
 
+  it('writes all files of a journal one after the other, though nothing more is appended', async () => {
+    const written: string[] = [];
+    const ends = await open(3 * lineBytes);
+    await appendAll(ends, names(20));
+    const writer = startWriter(ends, (records) => {
+      written.push(...records.map((found) => found.request_id));
+      return Promise.resolve();
+    });
+    await vi.waitFor(() => expect(written).toEqual(names(20)), 1000);
+    await writer.close();
+  });
+
   it('waits while there is no database and then writes all, each once', async () => {
     const written: string[] = [];
     let isAway = true;
