@@ -64,6 +64,8 @@ export class Queues {
       const seconds = retryAfterSeconds(queue, queue.waiting + 1);
       throw new CortexError('queue_full', { model, waiting: queue.waiting }, { retryAfterSeconds: seconds });
     }
+    // An abort that has been tells no listener: such a request would wait for nobody.
+    if (gone.aborted) throw new Error('the client has gone');
     return this.#wait(model, queue, share, gone);
   }
 
@@ -138,6 +140,8 @@ export class Queues {
     const known = this.#models.get(model);
     if (known !== undefined) {
       known.rules = rules;
+      // The rules may give more places now than when the others came.
+      this.#next(known);
       return known;
     }
     const queue = { running: 0, waiting: 0, rules, shares: new Map(), heldMs: 0 };
