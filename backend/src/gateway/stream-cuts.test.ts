@@ -71,4 +71,14 @@ describe('over real sockets', () => {
     ).toBe(true);
     expect(gateway.records).toHaveLength(cuts.length);
   });
+
+  it('a stream is known as one however its media type is written', async () => {
+    gateway.engine.script = async (response) => {
+      response.writeHead(200, { 'content-type': 'Text/Event-Stream;charset=UTF-8' });
+      await sendFrames(response, [event('a'), usage, after]);
+      response.end();
+    };
+    const answer = await gateway.post('/v1/chat/completions', { model: 'chatty', messages: [], stream: true });
+    expect(await answer.text()).toBe(event('a') + after);
+  });
 });
