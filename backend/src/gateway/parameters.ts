@@ -27,5 +27,7 @@ export function applyParameterRules(
 
 function wantedValue({ force, default: preset, max }: ParameterRule, value: unknown): unknown {
   const chosen = force ?? value ?? preset;
-  return typeof chosen === 'number' && max !== undefined && chosen > max ? max : chosen;
+  // Engines read "7" as 7 (vLLM's pydantic does), so a text is no way around the maximum.
+  const size = typeof chosen === 'string' ? Number(chosen) : chosen;
+  return typeof size === 'number' && max !== undefined && size > max ? max : chosen;
 }

@@ -68,7 +68,10 @@ export class Queues implements ModelQueues {
       const seconds = retryAfterSeconds(queue, queue.waiting + 1);
       throw new CortexError('queue_full', { model, waiting: queue.waiting }, { retryAfterSeconds: seconds });
     }
-    return this.#wait(model, queue, share, gone());
+    const leaving = gone();
+    // An abort that has been tells no listener: such a request would wait for nobody.
+    if (leaving.aborted) throw new Error('the client has gone');
+    return this.#wait(model, queue, share, leaving);
   }
 
   #wait(model: string, queue: ModelQueue, share: string, gone: AbortSignal): Promise<Place> {
@@ -137,6 +140,8 @@ export class Queues implements ModelQueues {
     const known = this.#models.get(model);
     if (known !== undefined) {
       known.rules = rules;
+      // The rules may give more places now than when the others came.
+      this.#next(known);
       return known;
     }
     const queue = { running: 0, waiting: 0, rules, shares: new Map(), heldMs: 0 };

@@ -127,7 +127,7 @@ class Exchange implements AnswerSink {
       this.#mode = 'refusal';
       return;
     }
-    if (!(headers.get('content-type') ?? '').startsWith('text/event-stream')) {
+    if (!/^text\/event-stream\b/i.test(headers.get('content-type') ?? '')) {
       this.#mode = 'document';
       this.#meter = new AnswerMeter(headers.get('content-type') ?? '');
       return;

@@ -68,6 +68,7 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
 
 function leaving(response: ServerResponse): AbortSignal {
   const gone = new AbortController();
+  if (response.destroyed) gone.abort();
   // Not request 'close': that fires for every POST as soon as its body is read.
   response.once('close', () => {
     if (!response.writableFinished) gone.abort();

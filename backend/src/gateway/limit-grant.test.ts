@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CortexError, errorBody } from '../../../contract/errors.ts';
+import { limit, type SubjectLimit } from '../../../contract/routing.ts';
+import { GatewayUnderTest, sendJson, token } from '../../../tests/fixtures/scripted-engine.ts';
+
+let gateway: GatewayUnderTest;
+const chat = { model: 'chatty', messages: [{ role: 'user', content: 'Hi' }] };
+const path = '/v1/chat/completions';
+
+beforeEach(async () => {
+  gateway = new GatewayUnderTest();
+  await gateway.start();
+  gateway.engine.script = (response) => sendJson(response, { usage: { prompt_tokens: 60, completion_tokens: 40 } });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await gateway.close();
+});
+
+const limited = (subject: SubjectLimit['subject'], id: string, values: Partial<SubjectLimit>) =>
+  gateway.table.replace({ limits: [{ subject, id, ...limit.parse({}), ...values }] });
+const ask = async (name = 'full') => {
+  const answer = await gateway.post(path, chat, { authorization: `Bearer ${token(name)}` });
+  return { status: answer.status, headers: answer.headers, body: await answer.json() };
+};
+
+describe('a limit', () => {
+  it.each([
+    ['key', 'key-full'],
+    ['user', 'user-1'],
+    ['organization', 'org-1'],
+    ['model', 'chatty'],
+  ] as const)('of the %s is told with each answer, then refuses and says when to come again', async (subject, id) => {
+    limited(subject, id, { requests_per_minute: 1 });
+    const first = await ask();
+    expect(first.status).toBe(200);
+    expect(first.headers.get('x-ratelimit-limit-requests')).toBe('1');
+    expect(first.headers.get('x-ratelimit-remaining-requests')).toBe('0');
+    expect(first.headers.get('x-ratelimit-reset-requests')).toBe('60.000s');
+    const second = await ask();
+    expect(second.status).toBe(429);
+    const seconds = Number(second.headers.get('retry-after'));
+    expect(seconds).toBeGreaterThan(50);
+    expect(seconds).toBeLessThanOrEqual(60);
+    expect(errorBody.parse(second.body).error.code).toBe('rate_limited');
+    expect(gateway.engine.seen).toHaveLength(1);
+    expect(gateway.records.map(({ outcome, cause }) => [outcome, cause])).toEqual([
+      ['ok', null],
+      ['refused', 'rate_limited'],
+    ]);
+  });
+
+  it('of another key, user, organisation or model is none', async () => {
+    limited('key', 'key-narrow', { requests_per_minute: 1 });
+    expect((await ask()).headers.get('x-ratelimit-limit-requests')).toBeNull();
+    expect((await ask()).status).toBe(200);
+  });
+
+  it('of tokens counts what the engine told', async () => {
+    limited('key', 'key-full', { tokens_per_day: 100 });
+    expect((await ask()).status).toBe(200);
+    expect((await ask()).status).toBe(429);
+  });
+
+  it('of requests at the same time is free again however a request ended', async () => {
+    limited('key', 'key-full', { concurrent_requests: 1 });
+    expect((await ask()).status).toBe(200);
+    gateway.engine.script = (response) => sendJson(response, { error: { message: 'no' } }, 400);
+    expect((await ask()).status).toBe(400);
+    gateway.engine.script = (response) => void response.destroy();
+    expect((await ask()).status).toBe(502);
+    expect((await gateway.post(path, { ...chat, model: 'sleepy' })).status).toBe(503);
+    gateway.engine.script = (response) => sendJson(response, {});
+    expect((await ask()).status).toBe(200);
+  });
+
+  it('that cannot be checked lets nobody through', async () => {
+    limited('key', 'key-full', { requests_per_minute: 100 });
+    vi.spyOn(gateway.limits, 'take').mockImplementation(() => {
+      throw new CortexError('limits_unavailable', {});
+    });
+    const { status, body } = await ask();
+    expect(status).toBe(503);
+    expect(errorBody.parse(body).error.code).toBe('limits_unavailable');
+    expect(gateway.engine.seen).toEqual([]);
+  });
+});

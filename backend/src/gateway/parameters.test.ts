@@ -1,0 +1,56 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { ParameterRule } from '../../../contract/routing.ts';
+import { applyParameterRules } from './parameters.ts';
+
+const apply = (body: string, rules: Record<string, ParameterRule>) => {
+  const sent = JSON.parse(body) as Record<string, unknown>;
+  return applyParameterRules(Buffer.from(body), sent, rules, 'chatty').toString();
+};
+
+describe('a rule', () => {
+  it.each<[string, string, ParameterRule, string]>([
+    ['sets a default that is not there', '{"a":1}', { default: 5 }, '{"x":5,"a":1}'],
+    ['leaves what the client has set', '{"x":2}', { default: 5 }, '{"x":2}'],
+    ['takes null for not set', '{"x":null}', { default: 5 }, '{"x":5}'],
+    ['does not take false or 0 for not set', '{"x":0}', { default: 5 }, '{"x":0}'],
+    ['forces a value', '{"x":2}', { force: 5 }, '{"x":5}'],
+    ['forces false', '{"x":true}', { force: false }, '{"x":false}'],
+    ['lowers what is too large', '{"x":7}', { max: 5 }, '{"x":5}'],
+    ['lowers what is larger than any number', '{"x":1e999}', { max: 5 }, '{"x":5}'],
+    ['lowers a number that is written as a text, which engines read as one', '{"x":"7"}', { max: 5 }, '{"x":5}'],
+    ['leaves a text that is no number', '{"x":"high"}', { max: 5 }, '{"x":"high"}'],
+    ['leaves what is small enough', '{"x":4.5}', { max: 5 }, '{"x":4.5}'],
+    ['lowers a default that is too large', '{}', { default: 7, max: 5 }, '{"x":5}'],
+    ['changes the one of several that engines read', '{"x":1,"x":9}', { max: 5 }, '{"x":1,"x":5}'],
+    ['sees through escapes in the name', '{"\\u0078":9}', { max: 5 }, '{"\\u0078":5}'],
+    ['does not touch what is deeper', '{"y":{"x":9}}', { max: 5 }, '{"y":{"x":9}}'],
+    ['lets null pass where the parameter is forbidden', '{"x":null}', { forbid: true }, '{"x":null}'],
+  ])('%s', (_what, body, rule, wanted) => {
+    expect(apply(body, { x: rule })).toBe(wanted);
+  });
+
+  it.each(['1', 'false', '""', '{}'])('forbids %s', (value) => {
+    expect(() => apply(`{"x":${value}}`, { x: { forbid: true } })).toThrowError(
+      expect.objectContaining({ code: 'parameter_forbidden', param: 'x' }),
+    );
+  });
+
+  const forbidden: ParameterRule = { forbid: true };
+  it('named like what every object has sees only what was sent', () => {
+    expect(apply('{}', { constructor: forbidden, toString: { max: 1 } })).toBe('{}');
+  });
+});
+
+it('whatever is sent, no number above the maximum reaches the engine, and all else does', () => {
+  const body = fc.dictionary(fc.constantFrom('x', 'y', 'n'), fc.oneof(fc.double(), fc.jsonValue()));
+  fc.assert(
+    fc.property(body, fc.integer(), (sent, max) => {
+      const text = JSON.stringify(sent);
+      const { x, ...others } = JSON.parse(apply(text, { x: { max } })) as Record<string, unknown>;
+      expect(typeof x === 'number' && x > max).toBe(false);
+      const { x: _x, ...before } = JSON.parse(text) as Record<string, unknown>;
+      expect(others).toEqual(before);
+    }),
+  );
+});
