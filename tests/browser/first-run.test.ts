@@ -1,31 +1,12 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { openChromium } from './chromium.ts';
-
-const pictures = fileURLToPath(new URL('../artifacts/ui/', import.meta.url));
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** What axe finds on the page as it is, of weight. Evaluated through the debugger, so the page's policy stays as it is. */
-async function findBarriers(page: Page): Promise<string[]> {
-  await page.evaluate(axeSource);
-  const found = await page.evaluate<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>(
-    'axe.run()',
-  );
-  return found.violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ''}`);
-}
+import { expectFitForAll, findBarriers, signIn } from './signed-in.ts';
 
 describe('the pages on the first run, on a machine without Docker', () => {
   const cortex = new EmbeddedCortex();
   let account: { username: string; password: string };
   beforeAll(async () => {
-    mkdirSync(pictures, { recursive: true });
     await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock' });
     account = await cortex.signIn();
     await cortex.call('changePassword', { body: { current: account.password, next: `${account.password}-new` } });
@@ -44,10 +25,9 @@ describe('the pages on the first run, on a machine without Docker', () => {
         });
         page.on('pageerror', (error) => broken.push(error.message));
         await page.goto(cortex.ui);
-        await page.getByLabel('User name').fill(account.username);
+        await page.getByLabel('User name').waitFor();
         expect(await findBarriers(page)).toEqual([]);
-        await page.getByLabel('Password', { exact: true }).fill(`${account.password}-new`);
-        await page.getByRole('button', { name: 'Sign in' }).click();
+        await signIn(page, { ...account, password: `${account.password}-new` });
         await page.waitForURL('**/models');
         for (const [name, path, text] of [
           ['models', '/models', 'No model yet'],
@@ -60,14 +40,7 @@ describe('the pages on the first run, on a machine without Docker', () => {
         ] as const) {
           await page.goto(cortex.ui + path);
           await page.getByText(text).first().waitFor();
-          expect(await findBarriers(page), name).toEqual([]);
-          for (const width of [1440, 1024, 390]) {
-            await page.setViewportSize({ width, height: 900 });
-            await page.screenshot({ path: join(pictures, `${name}-empty-${colorScheme}-${width}.png`) });
-            const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-            expect(overflow, `${name} at ${width}`).toBe(0);
-          }
-          await page.setViewportSize({ width: 1440, height: 900 });
+          await expectFitForAll(page, `${name}-empty`, colorScheme);
         }
         expect(foreign).toEqual([]);
         expect(broken).toEqual([]);

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
-import { ScriptedEngine } from '../fixtures/scripted-engine.ts';
+import { ScriptedEngine, sendJson } from '../fixtures/scripted-engine.ts';
 import { openChromium } from './chromium.ts';
 import { expectFitForAll, signIn } from './signed-in.ts';
 
@@ -10,7 +10,11 @@ const engine = new ScriptedEngine();
 let account: { username: string; password: string };
 
 beforeAll(async () => {
-  engine.script = (response) => void response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+  // Well, as its health checks see it; it begins every answer and goes on with none.
+  engine.script = (response, { path }) => {
+    if (path === '/v1/models') sendJson(response, { object: 'list', data: [] });
+    else response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+  };
   await engine.start();
   await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock' });
   const { username, password } = await cortex.signIn();
@@ -23,9 +27,11 @@ afterAll(async () => {
 });
 
 async function clear(): Promise<void> {
-  const { aliases, endpoints, limits } = await cortex.call('getRouting');
+  const { aliases, endpoints, limits, serving } = await cortex.call('getRouting');
   for (const { name } of aliases) await cortex.call('deleteAlias', { params: { name } });
   for (const { id } of endpoints) await cortex.call('deleteEndpoint', { params: { id } });
+  for (const name of Object.keys(serving))
+    await cortex.call('setServing', { body: { served_name: name, settings: {} } });
   for (const { subject, id } of limits) await cortex.call('setLimit', { body: { subject, id } });
 }
 const addEndpoint = (name: string, servedName: string) =>
@@ -117,6 +123,63 @@ describe.each(['light', 'dark'] as const)('the pages Routing and Limits (%s)', (
 });
 
 describe('the page Routing', () => {
+  it('says in words which replica fails, and what that means for the name', async () => {
+    await clear();
+    await addEndpoint('gpu-1', 'large');
+    const seen = await cortex.call('getRouting');
+    const failing = { id: 'gpu-2', external: true, health: 'failing' as const };
+    const ok = { id: 'gpu-1', external: true, health: 'ok' as const };
+    const base = { task: 'generate' as const, state: 'ready' as const };
+    const models: typeof seen.models = [
+      { ...base, served_name: 'half', replicas: [ok, failing] },
+      { ...base, served_name: 'down', replicas: [failing] },
+      { ...base, served_name: 'still-loading', state: 'loading', replicas: [] },
+    ];
+    await onPage('/models', 'dark', async (page) => {
+      await page.route('**/admin/routing', (route) => route.fulfill({ json: { ...seen, models } }));
+      await page.getByRole('link', { name: 'Routing' }).click();
+      await rowOf(page, 'Served names', 'half').waitFor();
+      expect(await rowOf(page, 'Served names', 'half').innerText()).toMatch(/ready.*1 of 2 replicas.*failing\s+gpu-2/s);
+      expect(await rowOf(page, 'Served names', 'down').innerText()).toMatch(/failing.*no replica answers/s);
+      expect(await rowOf(page, 'Served names', 'still-loading').innerText()).toMatch(/loading.*none/s);
+      await expectFitForAll(page, 'routing-failing', 'dark');
+    });
+  });
+
+  it('says what the server said when it cannot be read, and tries again', async () => {
+    await clear();
+    await onPage('/models', 'light', async (page) => {
+      const error = { message: 'The database does not answer.', hint: 'make logs shows the cause.' };
+      const json = {
+        error: { ...error, type: 'server_error', code: 'database_unavailable', param: null, request_id: 'req_1' },
+      };
+      await page.route('**/admin/routing', (route) => route.fulfill({ status: 400, json }));
+      await page.getByRole('link', { name: 'Routing' }).click();
+      await page.getByText('The database does not answer.').waitFor();
+      await page.getByText('make logs shows the cause.').waitFor();
+      await expectFitForAll(page, 'routing-failure', 'light');
+      await page.unroute('**/admin/routing');
+      await page.getByRole('button', { name: 'Try again' }).click();
+      await page.getByText('Nothing to route yet').waitFor();
+    });
+  });
+
+  it('is not offered to those who may not change it', async () => {
+    await clear();
+    await addEndpoint('gpu-1', 'large');
+    const me = await cortex.call('me');
+    await onPage('/models', 'light', async (page) => {
+      await page.route('**/auth/me', (route) =>
+        route.fulfill({ json: { ...me, rights: ['models:read', 'chat'] satisfies typeof me.rights } }),
+      );
+      await page.goto(`${cortex.ui}/routing`);
+      await rowOf(page, 'Served names', 'large').waitFor();
+      expect(await page.getByRole('navigation').innerText()).not.toMatch(/Routing|Limits|API keys/);
+      expect(await page.getByRole('main').getByRole('button').count()).toBe(0);
+      expect(await page.getByRole('main').getByRole('link').count()).toBe(0);
+    });
+  });
+
   it('adds an endpoint, says at the field what the server refuses, and never shows the key again', async () => {
     await clear();
     await onPage('/routing', 'light', async (page) => {
@@ -214,7 +277,7 @@ describe('the page Routing', () => {
         parameters: { temperature: { max: 0.9 } },
       });
       const row = rowOf(page, 'Served names', 'gpu-1');
-      expect(await row.innerText()).toContain('4 at a time · timeouts · else substitute · 1 parameter rule');
+      expect(await row.innerText()).toContain('4 at a time · timeouts · 1 fallback · 1 parameter rule');
       await page.getByRole('link', { name: 'Settings of served-here' }).click();
       await page.reload();
       expect(await dialog.getByLabel('Value').inputValue()).toBe('0.9');

@@ -21,7 +21,7 @@ export async function signIn(page: Page, { username, password }: Account): Promi
 }
 
 /** What axe finds on the page as it is, of weight. Evaluated through the debugger, so the page's policy stays as it is. */
-async function findBarriers(page: Page): Promise<string[]> {
+export async function findBarriers(page: Page): Promise<string[]> {
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate<{
     violations: { id: string; impact: string; nodes: { html: string }[] }[];

@@ -1,7 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../backend/src/db/open.ts';
 import { insertUsage } from '../../backend/src/db/usage-records.ts';
@@ -9,9 +6,8 @@ import { type PostgresServer, startPostgres } from '../db/postgres-server.ts';
 import { usageOf } from '../db/usage-record.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { openChromium } from './chromium.ts';
+import { expectFitForAll, signIn } from './signed-in.ts';
 
-const pictures = fileURLToPath(new URL('../artifacts/ui/', import.meta.url));
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const minuteMs = 60_000;
 
 describe('the usage page of a busy installation', () => {
@@ -20,7 +16,6 @@ describe('the usage page of a busy installation', () => {
   let account: { username: string; password: string };
 
   beforeAll(async () => {
-    mkdirSync(pictures, { recursive: true });
     postgres = await startPostgres();
     await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock', DATABASE_URL: postgres.url });
     account = await cortex.signIn();
@@ -57,9 +52,7 @@ describe('the usage page of a busy installation', () => {
         const broken: string[] = [];
         page.on('pageerror', (error) => broken.push(error.message));
         await page.goto(cortex.ui);
-        await page.getByLabel('User name').fill(account.username);
-        await page.getByLabel('Password', { exact: true }).fill(`${account.password}-new`);
-        await page.getByRole('button', { name: 'Sign in' }).click();
+        await signIn(page, { ...account, password: `${account.password}-new` });
         await page.waitForURL('**/models');
 
         for (const [name, path] of [
@@ -70,22 +63,7 @@ describe('the usage page of a busy installation', () => {
           await page.goto(cortex.ui + path);
           await page.getByRole('img', { name: /(Requests|Tokens) by/ }).waitFor();
           await page.locator('tbody tr').first().waitFor();
-          await page.evaluate(axeSource);
-          const { violations } = await page.evaluate<{
-            violations: { id: string; impact: string; nodes: { html: string }[] }[];
-          }>('axe.run()');
-          const grave = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-          expect(
-            grave.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
-            name,
-          ).toEqual([]);
-          for (const width of [1440, 1024, 390]) {
-            await page.setViewportSize({ width, height: 900 });
-            await page.screenshot({ path: join(pictures, `${name}-${colorScheme}-${width}.png`) });
-            const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-            expect(overflow, `${name} at ${width}`).toBe(0);
-          }
-          await page.setViewportSize({ width: 1440, height: 900 });
+          await expectFitForAll(page, name, colorScheme);
         }
 
         await page.goto(`${cortex.ui}/usage`);

@@ -14,7 +14,7 @@ export function Segments<V extends string>({
   onChange: (value: V) => void;
 }) {
   return (
-    <fieldset className="inline-flex rounded-md border border-line bg-surface p-0.5">
+    <fieldset className="inline-flex flex-wrap rounded-md border border-line bg-surface p-0.5">
       <legend className="sr-only">{label}</legend>
       {options.map(([option, name]) => (
         <button

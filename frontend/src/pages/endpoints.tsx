@@ -43,24 +43,26 @@ export function Endpoints({
             { name: 'Name' },
             { name: 'Answers for' },
             { name: 'Address' },
-            { name: 'Model there' },
             { name: 'Key' },
-            { name: 'TLS authority' },
             { name: 'Actions', right: true },
           ]}
         >
           {endpoints.map((endpoint) => (
             <tr key={endpoint.id}>
               <td className="px-3 py-2.5 font-medium whitespace-nowrap">{endpoint.name}</td>
-              <td className="min-w-40 px-3 py-2.5 font-mono text-xs">{endpoint.served_name}</td>
-              <td className="px-3 py-2.5 font-mono text-xs">{endpoint.url}</td>
-              <td className="min-w-32 px-3 py-2.5 font-mono text-xs">
-                {endpoint.upstream_model ?? <span className="font-sans text-sm text-muted">the same</span>}
+              <td className="min-w-40 px-3 py-2.5 font-mono text-xs">
+                <p>{endpoint.served_name}</p>
+                {endpoint.upstream_model === null ? null : (
+                  <p className="text-muted" title="What that server calls the model">
+                    there: {endpoint.upstream_model}
+                  </p>
+                )}
+              </td>
+              <td className="px-3 py-2.5 font-mono text-xs">
+                <p>{endpoint.url}</p>
+                {endpoint.ca === null ? null : <p className="font-sans text-muted">with a TLS authority of its own</p>}
               </td>
               <td className="px-3 py-2.5">{endpoint.has_api_key ? 'set' : <span className="text-muted">none</span>}</td>
-              <td className="px-3 py-2.5 whitespace-nowrap">
-                {endpoint.ca === null ? <span className="text-muted">machine's own</span> : 'given'}
-              </td>
               <td className="px-3 py-2.5">
                 {mayWrite ? (
                   <div className="flex justify-end gap-1.5">

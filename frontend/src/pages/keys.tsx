@@ -36,10 +36,8 @@ export function Keys() {
           label="API keys"
           head={[
             { name: 'Name' },
-            { name: 'Key' },
             { name: 'May use' },
             { name: 'From' },
-            { name: 'Made' },
             { name: 'Last used' },
             { name: 'Requests', right: true },
             { name: 'State' },
@@ -48,9 +46,11 @@ export function Keys() {
         >
           {keys.data.map((key) => (
             <tr key={key.id}>
-              <td className="px-3 py-2.5 font-medium">{key.name}</td>
-              <td className="px-3 py-2.5 font-mono text-xs">{key.prefix}…</td>
-              <td className="min-w-36 px-3 py-2.5">
+              <td className="px-3 py-2.5">
+                <p className="font-medium">{key.name}</p>
+                <p className="font-mono text-xs text-muted">{key.prefix}…</p>
+              </td>
+              <td className="min-w-24 px-3 py-2.5">
                 <p>{endpointsOf(key)}</p>
                 <p className="text-xs break-words text-muted">
                   {key.models === null ? 'every model' : key.models.join(', ')}
@@ -59,11 +59,11 @@ export function Keys() {
               <td className="px-3 py-2.5">
                 <Networks networks={key.networks} />
               </td>
-              <td className="px-3 py-2.5 whitespace-nowrap" title={key.created_at}>
-                {formatAgo(key.created_at)}
-              </td>
-              <td className="px-3 py-2.5 whitespace-nowrap" title={key.last_used_at ?? ''}>
-                {key.last_used_at ? formatAgo(key.last_used_at) : 'never'}
+              <td className="px-3 py-2.5 whitespace-nowrap">
+                <p title={key.last_used_at ?? ''}>{key.last_used_at ? formatAgo(key.last_used_at) : 'never'}</p>
+                <p className="text-xs text-muted" title={key.created_at}>
+                  made {formatAgo(key.created_at)}
+                </p>
               </td>
               <td className="px-3 py-2.5 text-right">{formatCount(key.requests)}</td>
               <td className="px-3 py-2.5">

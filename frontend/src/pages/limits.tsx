@@ -36,7 +36,7 @@ export function Limits() {
       lead="A request counts for its key, its user, their organisation and the model; each may have limits."
       actions={limits.data && !isEmpty ? add : null}
     >
-      <div className="max-w-full overflow-x-auto">
+      <div>
         <Segments<LimitSubject | 'set'>
           label="Show"
           value={show ?? 'set'}

@@ -150,10 +150,13 @@ function Chat({ names }: { names: readonly string[] }) {
               }}
             />
           </div>
+          {/* Two elements: one that turned from Stop into Send within the click would send. */}
           {busy ? (
-            <Button onClick={() => running.current?.abort()}>Stop</Button>
+            <Button key="stop" onClick={() => running.current?.abort()}>
+              Stop
+            </Button>
           ) : (
-            <Button look="primary" type="submit" disabled={text.trim() === ''}>
+            <Button key="send" look="primary" type="submit" disabled={text.trim() === ''}>
               Send
             </Button>
           )}

@@ -45,7 +45,7 @@ export function ServedNames({
         >
           {models.map((model) => (
             <tr key={model.served_name}>
-              <td className="min-w-40 px-3 py-2.5 font-mono text-xs font-medium">{model.served_name}</td>
+              <td className="min-w-32 px-3 py-2.5 font-mono text-xs font-medium">{model.served_name}</td>
               <td className="px-3 py-2.5">{tasks[model.task]}</td>
               <td className="px-3 py-2.5 whitespace-nowrap">
                 <NameState model={model} />
@@ -58,7 +58,7 @@ export function ServedNames({
           ))}
           {left.map((name) => (
             <tr key={name}>
-              <td className="min-w-40 px-3 py-2.5 font-mono text-xs">{name}</td>
+              <td className="min-w-32 px-3 py-2.5 font-mono text-xs">{name}</td>
               <td className="px-3 py-2.5">–</td>
               <td className="px-3 py-2.5 whitespace-nowrap">
                 <Status mark="○" word="not served" tone="muted" />
@@ -117,7 +117,7 @@ function Treatment({
   const parts = [...told(serving[name]), ...(isLimited ? ['limits'] : [])];
   return (
     <>
-      <td className="min-w-40 px-3 py-2.5 text-muted">{parts.length === 0 ? 'as usual' : parts.join(' · ')}</td>
+      <td className="min-w-32 px-3 py-2.5 text-xs text-muted">{parts.length === 0 ? 'as usual' : parts.join(' · ')}</td>
       <td className="px-3 py-2.5">
         {mayWrite ? (
           <div className="flex justify-end gap-1.5">
@@ -151,7 +151,7 @@ function told(settings: ServingSettings | undefined): string[] {
     places === null ? '' : `${places} at a time`,
     settings.queue_limit === usual.queue_limit ? '' : `${settings.queue_limit} may wait`,
     timeouts ? 'timeouts' : '',
-    fallbacks.length === 0 ? '' : `else ${fallbacks.join(', ')}`,
+    fallbacks.length === 0 ? '' : `${fallbacks.length} ${fallbacks.length === 1 ? 'fallback' : 'fallbacks'}`,
     rules === 0 ? '' : `${rules} parameter ${rules === 1 ? 'rule' : 'rules'}`,
   ].filter((part) => part !== '');
 }
