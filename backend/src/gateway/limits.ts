@@ -71,6 +71,8 @@ interface Usage {
 }
 
 export const minuteMs = 60_000;
+/** What adding up parts of a minute may lack of a whole: nobody is sent away for it. */
+const roundingError = 1e-6;
 const dayMs = 86_400_000;
 const dayOf = (nowMs: number) => Math.floor(nowMs / dayMs);
 
@@ -141,12 +143,12 @@ export class MemoryLimits implements SeededLimitStore {
     if (concurrent !== null && usage.running >= concurrent) return refuse('concurrent_requests', concurrent, 1000);
     if (rpm !== null) {
       const lacking = 1 - refilled(usage.requests, rpm, nowMs);
-      if (lacking > 0) return refuse('requests_per_minute', rpm, (lacking / rpm) * minuteMs);
+      if (lacking > roundingError) return refuse('requests_per_minute', rpm, (lacking / rpm) * minuteMs);
     }
     if (tpm !== null) {
       // A request that is larger than the whole allowance may go when the bucket is full.
       const lacking = Math.min(tokens, tpm) - refilled(usage.tokens, tpm, nowMs);
-      if (lacking > 0) return refuse('tokens_per_minute', tpm, (lacking / tpm) * minuteMs);
+      if (lacking > roundingError) return refuse('tokens_per_minute', tpm, (lacking / tpm) * minuteMs);
     }
     if (limit.tokens_per_day !== null && usage.day.used >= limit.tokens_per_day)
       return refuse('tokens_per_day', limit.tokens_per_day, untilNextDayMs(nowMs));

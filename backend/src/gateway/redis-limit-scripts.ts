@@ -32,6 +32,9 @@ local function read(key)
   }
 end
 
+-- What adding up parts of a minute may lack of a whole.
+local rounding = 1e-6
+
 local function refilled(level, at, per_minute)
   if not level then return per_minute end
   return math.min(per_minute, level + math.max(0, now - at) / 60000 * per_minute)
@@ -61,12 +64,12 @@ for at = 1, #KEYS / 2 do
   end
   if rpm then
     has.requests = refilled(has.requests, has.requests_at, rpm)
-    if has.requests < 1 then return refuse('requests_per_minute', 1 - has.requests) end
+    if has.requests < 1 - rounding then return refuse('requests_per_minute', 1 - has.requests) end
   end
   if tpm then
     has.tokens = refilled(has.tokens, has.tokens_at, tpm)
     local lacks = math.min(tokens, tpm) - has.tokens
-    if lacks > 0 then return refuse('tokens_per_minute', lacks) end
+    if lacks > rounding then return refuse('tokens_per_minute', lacks) end
   end
   if tpd and has.day_used >= tpd then return refuse('tokens_per_day', 0) end
   if tpmo and has.month_used >= tpmo then return refuse('tokens_per_month', 0) end

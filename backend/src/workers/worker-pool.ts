@@ -34,7 +34,6 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
   cluster.setupPrimary({ exec: fileURLToPath(new URL('./worker.js', import.meta.url)) });
   let stopping = false;
   let restartMs = firstRestartMs;
-  let port = setup.port;
 
   const start = (slot: number): Promise<number> =>
     new Promise((resolve, reject) => {
@@ -45,7 +44,7 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') {
           tell(worker, { kind: 'table', parts: table.parts });
-          tell(worker, { kind: 'setup', setup: { ...setup, port, journalDir: options.journalDir(slot) } });
+          tell(worker, { kind: 'setup', setup: { ...setup, journalDir: options.journalDir(slot) } });
         } else if (message.kind === 'listening') resolve(message.port);
         else if (message.kind === 'failed') {
           const cause = Object.assign(new Error(message.message), { code: message.code });
@@ -71,8 +70,9 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
   table.onReplace = (parts) => {
     for (const worker of Object.values(cluster.workers ?? {})) if (worker) tell(worker, { kind: 'table', parts });
   };
+  let port: number;
   try {
-    // The first one takes the port; with 0 it is the system's choice, and the others follow.
+    // Where the port is 0, cluster gives the others the one that the system chose for the first.
     port = await start(0);
     await Promise.all(Array.from({ length: setup.workers - 1 }, (_, others) => start(others + 1)));
   } catch (error) {
