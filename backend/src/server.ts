@@ -11,18 +11,20 @@ import { imageReadiness } from '../../offline/readiness.ts';
 import { createHandlers } from './admin/handlers.ts';
 import { createAdminServer } from './admin/server.ts';
 import type { Config } from './config.ts';
+import { listenForChanges } from './db/change-notices.ts';
 import { openDatabase } from './db/open.ts';
 import { insertUsage, insertUsageLines, listUsage } from './db/usage-records.ts';
 import { deleteHoursBefore, deleteUsageBefore, raiseUsageHorizon } from './db/usage-retention.ts';
 import { groupNames, largestGroups, outcomeCounts, rollupTotals, seriesPoints } from './db/usage-series.ts';
 import { EngineClient } from './gateway/engine-client/engine-client.ts';
-import { createGateway, type Timing } from './gateway/gateway.ts';
+import { createGateway } from './gateway/gateway.ts';
 import { checkEndpoints } from './gateway/health-checks.ts';
 import { Inspector } from './gateway/inspector.ts';
 import { MemoryLimits, type SeededLimitStore } from './gateway/limits.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { Queues } from './gateway/queue.ts';
 import { RedisLimits } from './gateway/redis-limits.ts';
+import type { Timing } from './gateway/timing.ts';
 import { openTraces, type TraceOptions } from './gateway/traces.ts';
 import type { RequestHandler } from './http-server.ts';
 import { Identity } from './identity/identity.ts';
@@ -121,10 +123,15 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const rules = new Rules({ db, table, limits, balancer, rootSecret, logger });
   const publish = () => Promise.all([identity.publish(), rules.publish()]);
   await publish();
-  // Another process on the same database may have changed something.
-  const republishing = setInterval(() => {
+  const publishAgain = () => {
     publish().catch((error: unknown) => logger.warn({ err: error }, 'Keys, sessions and rules could not be read anew'));
-  }, republishMs);
+  };
+  // Other servers on the same database change things too. What a notice does not tell, time does.
+  if (config.databaseUrl !== null) {
+    const notices = listenForChanges({ url: config.databaseUrl, onChange: publishAgain, logger });
+    closing.add(() => notices.close());
+  }
+  const republishing = setInterval(publishAgain, republishMs);
   closing.add(() => clearInterval(republishing));
 
   const retention = new UsageRetention({

@@ -8,7 +8,7 @@ const worker = fileURLToPath(new URL('../../dist/backend/src/db/pglite-worker.js
 if (!existsSync(worker)) throw new Error('The embedded database runs from dist/: npm run build:server first');
 
 // A newcomer's machine may have no Postgres server; the gate must have one.
-const hasPostgres =
+export const hasPostgres =
   postgresVersion !== undefined || process.env.CI !== undefined || process.env.REQUIRE_DOCKER !== undefined;
 if (!hasPostgres)
   console.warn('Only the embedded database is tested: there is no Postgres server here (apt-get install postgresql).');

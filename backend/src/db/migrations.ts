@@ -4,6 +4,7 @@ import { foundation } from './migrations/2026-11-23-foundation.ts';
 import { usageDetail } from './migrations/2026-11-24-usage-detail.ts';
 import { usageRollups } from './migrations/2026-11-24-usage-rollups.ts';
 import { routing } from './migrations/2026-11-25-routing.ts';
+import { changeNotices } from './migrations/2026-11-26-change-notices.ts';
 import type { Database } from './schema.ts';
 
 /** In order, oldest first. A migration that has left the house is never changed: add another one. */
@@ -12,6 +13,7 @@ const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-24-usage-detail', usageDetail],
   ['2026-11-24-usage-rollups', usageRollups],
   ['2026-11-25-routing', routing],
+  ['2026-11-26-change-notices', changeNotices],
 ];
 
 /**

@@ -15,6 +15,7 @@ import { describeModels, isModelPath } from './model-list.ts';
 import type { ModelQueues } from './queue.ts';
 import { serve } from './serve.ts';
 import { enginePathOf } from './surface.ts';
+import { newTiming, type Timing, tellTimes } from './timing.ts';
 import type { Traces } from './traces.ts';
 
 export interface GatewayOptions {
@@ -36,19 +37,12 @@ export interface GatewayOptions {
   readonly logger: { warn(details: object, message: string): void; error(details: object, message: string): void };
 }
 
-/** Milliseconds of a request, by performance.now(). */
-export interface Timing {
-  /** What the gateway itself took: neither the client's sending, nor the queue, nor the engine. */
-  overheadMs: number;
-  /** From the request's going to the engine to the first byte of its answer. */
-  engineMs: number | null;
-}
-
 /** One request on its way. */
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string;
+  readonly timing: Timing;
   readonly options: GatewayOptions;
 }
 
@@ -59,7 +53,7 @@ export function createGateway(options: GatewayOptions): (request: IncomingMessag
     response.setHeader('x-request-id', requestId);
     response.setHeader('x-content-type-options', 'nosniff');
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
-    const exchange = { request, response, requestId, options };
+    const exchange = { request, response, requestId, timing: newTiming(), options };
     answer(exchange, path).catch((error: unknown) => {
       sendError(error, exchange, enginePathOf(path)?.errors ?? 'openai');
     });
@@ -84,6 +78,7 @@ async function answer(exchange: Exchange, path: string): Promise<void> {
   }
   if (enginePath !== undefined) return await serve(exchange, path, enginePath, caller);
   demandScope(caller, 'models');
+  tellTimes(response, exchange.timing, 0);
   sendJson(response, 200, describeModels(path, caller, options.table));
 }
 
@@ -97,7 +92,8 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
   response.end(text);
 }
 
-function sendError(error: unknown, { request, response, requestId, options }: Exchange, shape: ErrorShape): void {
+function sendError(error: unknown, exchange: Exchange, shape: ErrorShape): void {
+  const { request, response, requestId, options } = exchange;
   const known =
     error instanceof CortexError ? error : new CortexError('internal_error', { requestId }, { cause: error });
   if (known.status === 500) options.logger.error({ err: error, requestId }, 'A request to /v1 failed');
@@ -109,6 +105,7 @@ function sendError(error: unknown, { request, response, requestId, options }: Ex
   }
   if (known.retryAfterSeconds !== null) response.setHeader('retry-after', String(known.retryAfterSeconds));
   if (known.status === 401) response.setHeader('www-authenticate', 'Bearer');
+  if (!response.hasHeader('server-timing')) tellTimes(response, exchange.timing, 0);
   sendJson(response, known.status, errorAnswer(known, requestId, shape));
   if (!request.complete) discardRest(request);
 }

@@ -3,7 +3,7 @@ import { type InspectedMessage, type InspectedRequest, inspectedBytes } from '..
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import type { Caller } from './credentials.ts';
-import type { Timing } from './gateway.ts';
+import type { Timing } from './timing.ts';
 
 /** What may be kept of the headers. All that is not here may be a secret: clients put keys under many names. */
 const keptHeaders = new Set([

@@ -2,9 +2,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { Balancer } from '../routing/balancer.ts';
 import type { RoutingTable } from '../routing/table.ts';
-import type { Timing } from './gateway.ts';
 import type { Queues } from './queue.ts';
 import { operationOf } from './surface.ts';
+import type { Timing } from './timing.ts';
 
 export interface MetricsOptions {
   readonly table: RoutingTable;

@@ -6,12 +6,13 @@ import type { RoutedModel } from '../routing/table.ts';
 import { demandScope, modelsFor } from './access.ts';
 import { affinityOf, bodyForEngine, type InspectedBody, inspectBody, readBody } from './body.ts';
 import type { Caller } from './credentials.ts';
-import type { Exchange, Timing } from './gateway.ts';
+import type { Exchange } from './gateway.ts';
 import { type Observer, observe } from './inspect.ts';
 import { type LimitGrant, takeLimits } from './limit-grant.ts';
 import type { Place } from './queue.ts';
 import { leftEarly, noCounts, type RelayEnd, type RelayResult, relay } from './relay.ts';
 import type { EnginePath } from './surface.ts';
+import { type Timing, tellTimes } from './timing.ts';
 import type { RequestTrace } from './traces.ts';
 
 type Draft = { -readonly [K in keyof UsageRecord]: UsageRecord[K] };
@@ -37,7 +38,7 @@ const defaultServing = servingSettings.parse({});
 /** Carries a request to an engine and writes its one usage record, however it ends. */
 export async function serve(exchange: Exchange, path: string, enginePath: EnginePath, caller: Caller): Promise<void> {
   const { response } = exchange;
-  const timing: Timing = { overheadMs: 0, engineMs: null };
+  const { timing } = exchange;
   const startedAtMs = Date.now();
   const record = newRecord(exchange.requestId, startedAtMs, path, caller);
   const { traces } = exchange.options;
@@ -62,6 +63,7 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     const outcome = [500, 502, 504].includes(status) ? 'engine_error' : 'refused';
     const cause = known?.code ?? 'internal_error';
     tell(work, { status, outcome, cause, counts: noCounts, firstByteAtMs: null });
+    if (!response.headersSent) tellTimes(response, timing, record.queue_ms);
     throw error;
   }
 }
@@ -125,7 +127,7 @@ const newRecord = (requestId: string, atMs: number, path: string, caller: Caller
 
 /** Reads the request, finds who may answer it, takes its limits. */
 async function admit(work: Work): Promise<RelayEnd> {
-  const { exchange, path, enginePath, caller, record, timing } = work;
+  const { exchange, enginePath, caller, record, timing } = work;
   const { request, response, options } = exchange;
   const beganAt = performance.now();
   demandScope(caller, enginePath.scope);
@@ -133,13 +135,7 @@ async function admit(work: Work): Promise<RelayEnd> {
   const bytes = await readBody(request, options.settings.REQUEST_MAX_BODY_BYTES);
   if (bytes === null) return leftEarly;
   work.observer?.asked(bytes);
-  const readAt = performance.now();
-  const body = inspectBody(bytes, request.headers['content-type'] ?? '', enginePath, options.settings);
-  record.requested_name = keptName(body.model);
-  record.served_name = record.requested_name;
-  record.streamed = body.streamed;
-  const models = modelsFor(caller, body.model, path, enginePath, options.table);
-  timing.overheadMs += performance.now() - readAt;
+  const { body, models } = findModels(work, bytes);
   const taking = takeLimits(exchange, caller, models[0].servedName, body);
   if (taking !== null) work.grant = await taking;
   if (response.destroyed) return leftEarly;
@@ -153,6 +149,20 @@ async function admit(work: Work): Promise<RelayEnd> {
     if (result.kind === 'failed') break;
   }
   throw last ?? new CortexError('internal_error', { requestId: exchange.requestId });
+}
+
+function findModels({ exchange, path, enginePath, caller, record, timing }: Work, bytes: Buffer) {
+  const { request, options } = exchange;
+  const readAt = performance.now();
+  try {
+    const body = inspectBody(bytes, request.headers['content-type'] ?? '', enginePath, options.settings);
+    record.requested_name = keptName(body.model);
+    record.served_name = record.requested_name;
+    record.streamed = body.streamed;
+    return { body, models: modelsFor(caller, body.model, path, enginePath, options.table) };
+  } finally {
+    timing.overheadMs += performance.now() - readAt;
+  }
 }
 
 /** Waits for a place at the model, then asks one endpoint after the other until one takes the request. */
@@ -171,10 +181,12 @@ async function withPlace(
     queueTimeoutMs: serving.queue_timeout_seconds * 1000,
   };
   let place: Place;
+  const cameAtMs = Date.now();
   try {
     const entered = options.queues.enter(model.servedName, caller.keyId ?? caller.userId, rules, gone);
     place = entered instanceof Promise ? await entered : entered;
   } catch (error) {
+    record.queue_ms += Date.now() - cameAtMs;
     if (response.destroyed) return { kind: 'ended', end: leftEarly };
     if (error instanceof CortexError && othersLeft) return { kind: 'not-begun', error };
     throw error;
@@ -273,11 +285,7 @@ function ask(
     onEnded: (end) => tell(work, end),
     onAnswer: () => {
       timing.engineMs = performance.now() - sentAt;
-      const [overhead, queue, engine] = [timing.overheadMs, record.queue_ms, timing.engineMs].map((ms) =>
-        ms.toFixed(2),
-      );
-      response.setHeader('x-cortex-overhead-ms', overhead ?? '');
-      response.setHeader('server-timing', `gateway;dur=${overhead}, queue;dur=${queue}, engine;dur=${engine}`);
+      tellTimes(response, timing, record.queue_ms);
     },
   });
 }

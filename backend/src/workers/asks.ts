@@ -1,8 +1,8 @@
 import type { LimitSubject } from '../../../contract/routing.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
-import type { Timing } from '../gateway/gateway.ts';
 import type { LimitAnswer } from '../gateway/limits.ts';
 import type { QueueRules } from '../gateway/queue.ts';
+import type { Timing } from '../gateway/timing.ts';
 
 /*
  * What workers ask of the first process for each request. All of one turn of the event loop goes in one message: a message

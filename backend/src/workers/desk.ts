@@ -1,8 +1,8 @@
 import { CortexError } from '../../../contract/errors.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
-import type { Timing } from '../gateway/gateway.ts';
 import type { LimitRequest, LimitStore } from '../gateway/limits.ts';
 import type { Place, Queues } from '../gateway/queue.ts';
+import type { Timing } from '../gateway/timing.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import type { Answer, Ask, EnterAsk, PlaceAnswer, TakeAsk } from './asks.ts';
 

@@ -1,0 +1,22 @@
+import type { ServerResponse } from 'node:http';
+
+/** Milliseconds of a request, by performance.now(). */
+export interface Timing {
+  readonly arrivedAtMs: number;
+  /** What the gateway itself took: neither the client's sending, nor the queue, nor the engine. */
+  overheadMs: number;
+  /** From the request's going to the engine to the first byte of its answer. */
+  engineMs: number | null;
+}
+
+export const newTiming = (): Timing => ({ arrivedAtMs: performance.now(), overheadMs: 0, engineMs: null });
+
+/** Tells the client where its time went (Server-Timing, W3C). */
+export function tellTimes(response: ServerResponse, timing: Timing, queueMs: number): void {
+  // Where nothing was waited for, all of it was the gateway's.
+  const overheadMs = timing.overheadMs > 0 ? timing.overheadMs : performance.now() - timing.arrivedAtMs;
+  const overhead = overheadMs.toFixed(2);
+  const engine = timing.engineMs === null ? '' : `, engine;dur=${timing.engineMs.toFixed(2)}`;
+  response.setHeader('x-cortex-overhead-ms', overhead);
+  response.setHeader('server-timing', `gateway;dur=${overhead}, queue;dur=${queueMs}${engine}`);
+}
