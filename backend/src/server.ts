@@ -10,6 +10,7 @@ import { readCatalog } from '../../offline/catalog.ts';
 import { imageReadiness } from '../../offline/readiness.ts';
 import { createHandlers } from './admin/handlers.ts';
 import { createAdminServer } from './admin/server.ts';
+import { Closing } from './closing.ts';
 import type { Config } from './config.ts';
 import { listenForChanges } from './db/change-notices.ts';
 import { openDatabase } from './db/open.ts';
@@ -40,9 +41,8 @@ import { UsageAnalytics } from './usage/analytics.ts';
 import { UsageJournals } from './usage/journals.ts';
 import { UsageRetention } from './usage/retention.ts';
 import { UsageWriter } from './usage/writer.ts';
-import { listenOnControlSocket } from './workers/control-socket.ts';
+import { listenInWorkers } from './workers/listen-in-workers.ts';
 import type { WorkerState } from './workers/messages.ts';
-import { startWorkers, type WorkerPoolOptions } from './workers/worker-pool.ts';
 
 const republishMs = 15_000;
 const graceMs = 10_000;
@@ -53,23 +53,6 @@ export interface RunningServer {
   readonly uiPort: number;
   /** Stops all parts in order: listeners first, the database last. */
   stop(): Promise<void>;
-}
-
-/** Undoes what was done, last first; each step even if one before it failed. */
-class Closing {
-  readonly #steps: (() => unknown)[] = [];
-  add(step: () => unknown): void {
-    this.#steps.push(step);
-  }
-  async run(logger: Logger): Promise<void> {
-    for (const step of this.#steps.splice(0).reverse()) {
-      try {
-        await step();
-      } catch (error) {
-        logger.error({ err: error }, 'A part did not stop in order');
-      }
-    }
-  }
 }
 
 /**
@@ -277,38 +260,6 @@ function traceOptions({ settings }: Config, version: string): TraceOptions | nul
     version,
     ratio: settings.OTEL_TRACES_SAMPLER_ARG,
   };
-}
-
-/** /v1 in processes of their own; what else comes to the API's port they pass on to this one. */
-async function listenInWorkers(
-  api: RequestHandler,
-  parts: Omit<WorkerPoolOptions, 'setup'> &
-    Pick<WorkerPoolOptions['setup'], 'tracing'> & { config: Config; closing: Closing },
-): Promise<Listener> {
-  const { config, closing, tracing, ...pool } = parts;
-  const { settings, dataDir } = config;
-  const controlSocket = join(dataDir, 'control.sock');
-  const control = await listenOnControlSocket(controlSocket, api);
-  closing.add(() => control.close());
-  return startWorkers({
-    ...pool,
-    setup: {
-      host: settings.GATEWAY_HOST,
-      port: settings.GATEWAY_PORT,
-      controlSocket,
-      workers: settings.GATEWAY_WORKERS,
-      tracing,
-      // No more than they need: the others hold secrets.
-      settings: {
-        REQUEST_MAX_BODY_BYTES: settings.REQUEST_MAX_BODY_BYTES,
-        REQUEST_MAX_NESTING: settings.REQUEST_MAX_NESTING,
-        REQUEST_MAX_CHOICES: settings.REQUEST_MAX_CHOICES,
-        REQUEST_MAX_TOKENS: settings.REQUEST_MAX_TOKENS,
-        REQUEST_MAX_IMAGES: settings.REQUEST_MAX_IMAGES,
-        TRUSTED_PROXIES: settings.TRUSTED_PROXIES,
-      },
-    },
-  });
 }
 
 const metricsHandler =

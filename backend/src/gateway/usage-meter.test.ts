@@ -142,3 +142,9 @@ describe('a document', () => {
     });
   });
 });
+
+it('an answer is JSON however its type is written', () => {
+  const meter = new AnswerMeter('Application/JSON; charset=utf-8');
+  meter.see(Buffer.from('{"usage":{"prompt_tokens":5,"completion_tokens":6}}'));
+  expect(meter.counts()).toMatchObject({ promptTokens: 5, completionTokens: 6, estimated: false });
+});

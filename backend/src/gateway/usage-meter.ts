@@ -54,7 +54,7 @@ export class AnswerMeter {
   readonly #isJson: boolean;
 
   constructor(contentType: string) {
-    this.#isJson = contentType === '' || contentType.includes('json');
+    this.#isJson = contentType === '' || contentType.toLowerCase().includes('json');
   }
 
   see(chunk: Buffer): void {
