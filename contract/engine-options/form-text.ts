@@ -22,7 +22,9 @@ export function valueOfText(option: EngineOption, text: string): unknown {
       } catch {
         return text;
       }
-    default:
+    case 'choice':
+    case 'file':
+    case 'text':
       return text;
   }
 }

@@ -54,7 +54,9 @@ function say(option: EngineOption, spelling: Spelling, value: OptionValue, folde
           .map(([key, count]) => `${key}=${String(count)}`)
           .join(','),
       ];
-    default:
+    case 'word':
+      return [spelling.flag, String(value)];
+    case 'value':
       if (option.kind === 'file') return [spelling.flag, `${folder}/${String(value)}`];
       return [spelling.flag, typeof value === 'object' ? JSON.stringify(value) : String(value)];
   }
@@ -92,7 +94,8 @@ function write(
     const words = say(option, spelling, value, folder);
     if (words !== null && (flags === null || isKnown(spelling, words, flags))) return { words, issues: [] };
   }
-  const ranges = option.spellings.map(rangeOf).filter(Boolean).join(', ');
+  const able = option.spellings.filter((spelling) => say(option, spelling, value, folder) !== null);
+  const ranges = able.map(rangeOf).filter(Boolean).join(', ');
   const which = version === null ? 'of this image' : version;
   const subject = spellings.some((spelling) => spelling.form === 'map') ? `${name}=${String(value)}` : name;
   const message = `${engineNames[engine]} ${which} does not have ${subject}${ranges === '' ? '' : ` (it is there ${ranges})`}.`;

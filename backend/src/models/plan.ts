@@ -27,9 +27,9 @@ export interface PlanContext {
   readonly checkFolder: (model: NewModel) => Promise<void>;
 }
 
-const issueOf = (error: unknown): PlanIssue => {
+const issueOf = (error: unknown, field: string | null = null): PlanIssue => {
   if (!(error instanceof CortexError)) throw error;
-  return { param: error.param ?? null, message: error.message, hint: error.hint };
+  return { param: error.param ?? field, message: error.message, hint: error.hint };
 };
 
 /**
@@ -53,7 +53,7 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
   };
   if (model === null) return { ...plan, issues, env: [], command: [], mounts: [] };
 
-  await context.checkFolder(model).catch((error: unknown) => issues.push(issueOf(error)));
+  await context.checkFolder(model).catch((error: unknown) => issues.push(issueOf(error, 'folder')));
   if ((await context.listModels()).some((record) => record.served_name === model.served_name)) {
     const detail = `Another model is served as '${model.served_name}'.`;
     issues.push(issueOf(new CortexError('conflict', { detail }, { param: 'served_name' })));
