@@ -62,14 +62,25 @@ function say(option: EngineOption, spelling: Spelling, value: OptionValue, folde
   }
 }
 
+const flagsOf = (spelling: Spelling): readonly string[] =>
+  spelling.form === 'map' ? Object.values(spelling.words).flat() : [spelling.flag];
+
 /** Whether the image's `--help` has what a spelling needs for these words. */
-function isKnown(spelling: Spelling, words: readonly string[], flags: ReadonlyMap<string, boolean>): boolean {
+function isKnown(
+  option: EngineOption,
+  spelling: Spelling,
+  words: readonly string[],
+  flags: ReadonlyMap<string, boolean>,
+): boolean {
   const needed = words.filter((word) => word.startsWith('--'));
   if (!needed.every((flag) => flags.has(flag))) return false;
-  // The same flag took no value in other versions, or takes one now.
-  if (spelling.form === 'value') return flags.get(spelling.flag) === true;
-  if (spelling.form === 'map') return needed.every((flag) => flags.get(flag) === false);
-  return true;
+  // Some flags took no value in older versions and take one now: there, what the help says of the value tells which it is.
+  const changed = (flag: string) =>
+    option.spellings.some(
+      (other) =>
+        other !== spelling && (other.form === 'map') !== (spelling.form === 'map') && flagsOf(other).includes(flag),
+    );
+  return needed.every((flag) => !changed(flag) || flags.get(flag) === (spelling.form !== 'map'));
 }
 
 const rangeOf = ({ since, until }: Spelling): string =>
@@ -92,7 +103,7 @@ function write(
   const candidates = flags === null ? fitting : [...fitting, ...spellings];
   for (const spelling of candidates) {
     const words = say(option, spelling, value, folder);
-    if (words !== null && (flags === null || isKnown(spelling, words, flags))) return { words, issues: [] };
+    if (words !== null && (flags === null || isKnown(option, spelling, words, flags))) return { words, issues: [] };
   }
   const able = option.spellings.filter((spelling) => say(option, spelling, value, folder) !== null);
   const ranges = able.map(rangeOf).filter(Boolean).join(', ');
