@@ -61,11 +61,14 @@ export const llamacppServing = {
     standard: true,
     help: 'Keep the KV cache on the GPU.',
   }),
-  kv_unified: toggle([{ form: 'switch', flag: '--kv-unified' }], {
-    group: memory,
-    standard: null,
-    help: 'One KV cache for all slots, so that one long request may use it whole.',
-  }),
+  kv_unified: toggle(
+    [{ form: 'switch', flag: '--kv-unified', until: 'b7600' }, pairOf('--kv-unified', { since: 'b7600' })],
+    {
+      group: memory,
+      standard: null,
+      help: 'One KV cache for all slots, so that one long request may use it whole.',
+    },
+  ),
   swa_full: toggle('--swa-full', {
     group: memory,
     standard: false,

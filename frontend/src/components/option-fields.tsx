@@ -90,13 +90,18 @@ function OptionField({
   onChange: (text: string) => void;
 }) {
   const id = useId();
-  const label = `${name.replaceAll('_', ' ')}${option.unit === undefined ? '' : ` (${option.unit})`}`;
+  const words = name.replaceAll('_', ' ');
+  const label = option.unit === undefined || words.endsWith(option.unit) ? words : `${words} (${option.unit})`;
   if (option.kind !== 'choice' && option.kind !== 'boolean') {
     const isNumber = option.kind === 'integer' || option.kind === 'number';
     return (
       <Field
         label={label}
-        help={isNumber ? `${option.help} ${option.min} to ${option.max}.` : option.help}
+        help={
+          isNumber
+            ? `${option.help} ${option.min.toLocaleString('en')} to ${option.max.toLocaleString('en')}.`
+            : option.help
+        }
         error={error}
         inputMode={isNumber ? 'decimal' : 'text'}
         placeholder={placeholderOf(option)}
