@@ -386,6 +386,13 @@ export const errorDefinitions = {
     (p) => `${p.engine} can't run this model: ${p.reason}`,
     () => 'Choose the other engine, or another file of the folder.',
   ),
+  engine_option_unsupported: define<{ image: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `The engine in ${p.image} can't be started with these options: ${p.reason}`,
+    () => 'Leave the option empty, or bring an image that has it: docs/reference/engine-options.md lists the versions.',
+  ),
   model_busy: define<{ model: string; state: string }>()(
     409,
     'conflict_error',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { llamacppOptions, vllmOptions } from './engine-options/schema.ts';
 import { defineRoute } from './route.ts';
 
 export const engine = z.enum(['llamacpp', 'vllm']);
@@ -19,68 +20,6 @@ export const servedName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, 'letters, digits and . _ : / - only, starting with a letter or digit');
 
-/** The essentials of a llama.cpp server; null leaves the engine's own default. */
-export const llamacppOptions = z.object({
-  context_size: z
-    .number()
-    .int()
-    .min(0)
-    .max(10_000_000)
-    .nullable()
-    .default(null)
-    .describe("Context in tokens, shared by all slots (-c); 0 takes the model's own"),
-  gpu_layers: z.number().int().min(0).max(999).nullable().default(null).describe('Layers kept on the GPU (-ngl)'),
-  parallel: z
-    .number()
-    .int()
-    .min(1)
-    .max(256)
-    .nullable()
-    .default(null)
-    .describe('Requests answered at the same time (--parallel)'),
-  batch_size: z.number().int().min(1).max(65536).nullable().default(null).describe('Logical batch in tokens (-b)'),
-  threads: z.number().int().min(1).max(1024).nullable().default(null).describe('CPU threads (-t)'),
-});
-/** The essentials of a vLLM server; null leaves the engine's own default. */
-export const vllmOptions = z.object({
-  max_model_len: z
-    .number()
-    .int()
-    .min(1)
-    .max(10_000_000)
-    .nullable()
-    .default(null)
-    .describe('Longest context in tokens (--max-model-len)'),
-  gpu_memory_utilization: z
-    .number()
-    .min(0.05)
-    .max(0.98)
-    .nullable()
-    .default(null)
-    .describe('Share of GPU memory that vLLM may take (--gpu-memory-utilization)'),
-  tensor_parallel_size: z
-    .number()
-    .int()
-    .min(1)
-    .max(64)
-    .nullable()
-    .default(null)
-    .describe('GPUs that share one model (--tensor-parallel-size)'),
-  max_num_seqs: z
-    .number()
-    .int()
-    .min(1)
-    .max(4096)
-    .nullable()
-    .default(null)
-    .describe('Requests answered at the same time (--max-num-seqs)'),
-  dtype: z
-    .enum(['auto', 'half', 'bfloat16', 'float32'])
-    .nullable()
-    .default(null)
-    .describe('Number type of the weights (--dtype)'),
-});
-export const engineOptions = { llamacpp: llamacppOptions, vllm: vllmOptions };
 export type LlamacppOptions = z.infer<typeof llamacppOptions>;
 export type VllmOptions = z.infer<typeof vllmOptions>;
 
@@ -96,11 +35,27 @@ export const newModel = z.discriminatedUnion('engine', [
   modelBase.extend({
     engine: z.literal('llamacpp'),
     file: z.string().min(1).max(1024),
-    options: llamacppOptions.prefault({}),
+    options: llamacppOptions.strict().prefault({}),
   }),
-  modelBase.extend({ engine: z.literal('vllm'), file: z.null().default(null), options: vllmOptions.prefault({}) }),
+  modelBase.extend({
+    engine: z.literal('vllm'),
+    file: z.null().default(null),
+    options: vllmOptions.strict().prefault({}),
+  }),
 ]);
 export type NewModel = z.infer<typeof newModel>;
+
+/** A model as somebody begins to describe it: the fields of a new model, not checked yet. */
+export const modelDraft = z.object({
+  engine,
+  name: z.unknown().optional(),
+  served_name: z.unknown().optional(),
+  task: z.unknown().optional(),
+  folder: z.unknown().optional(),
+  file: z.unknown().optional(),
+  options: z.record(z.string(), z.unknown()).default({}),
+});
+export type ModelDraft = z.infer<typeof modelDraft>;
 
 export const model = z.object({
   id: z.string(),
@@ -168,10 +123,26 @@ export const modelEvent = z.object({
 });
 export type ModelEvent = z.infer<typeof modelEvent>;
 
-/** The exact container of a model, secrets left out. */
+/** Something that stands against a start: where, and what to do about it. */
+export const planIssue = z.object({
+  /** The field: `options.max_model_len`; null where it is no field's. */
+  param: z.string().nullable(),
+  message: z.string(),
+  hint: z.string().nullable(),
+});
+export type PlanIssue = z.infer<typeof planIssue>;
+
+/** The exact container of a model, secrets left out, and everything that was found wrong. */
 export const launchPlan = z.object({
+  issues: z.array(planIssue),
   image: z.string(),
   image_cached: z.boolean(),
+  /** The engine's version as its image tells it, or else as the image's name does. */
+  engine_version: z.string().nullable(),
+  /** Whether the image was asked which options it has. */
+  image_asked: z.boolean(),
+  /** Empty where too much is wrong to tell. */
+  env: z.array(z.string()),
   command: z.array(z.string()),
   mounts: z.array(z.string()),
   network: z.string(),
@@ -202,8 +173,8 @@ export const modelRoutes = {
     method: 'POST',
     path: '/admin/models/plan',
     access: 'models:write',
-    summary: 'The exact container of a model that is not made yet',
-    body: newModel,
+    summary: 'The exact container of a model that is not made yet, and all that is wrong with it; it refuses nothing',
+    body: modelDraft,
     response: launchPlan,
   }),
   getModel: defineRoute({

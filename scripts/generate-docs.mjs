@@ -10,6 +10,7 @@ import { settingDefinitions } from '../dist/backend/src/config-settings.js';
 import { Metrics } from '../dist/backend/src/gateway/metrics.js';
 import { enginePaths } from '../dist/backend/src/gateway/surface.js';
 import { registerOffline } from '../dist/cli/offline/register.js';
+import { engineNames, optionTables } from '../dist/contract/engine-options/tables.js';
 import { errorDefinitions } from '../dist/contract/errors.js';
 import { routes } from '../dist/contract/routes.js';
 import { bill } from '../dist/offline/bill.js';
@@ -186,6 +187,77 @@ function commands() {
   return `${lines.join('\n')}\n`;
 }
 
+const allowedWords = (option) => {
+  if (option.kind === 'choice') return option.choices.map((one) => `\`${one}\``).join(', ');
+  if (option.kind === 'boolean') return 'true, false';
+  if (option.kind === 'json') return 'a JSON object';
+  if (option.kind === 'file') return "a path below the model's folder";
+  if (option.kind === 'text') return 'a name';
+  return `${option.kind === 'integers' || option.kind === 'numbers' ? 'a list, each ' : ''}${option.min} to ${option.max}`;
+};
+
+const spellingWords = (spelling) => {
+  const range = [spelling.since && `from ${spelling.since}`, spelling.until && `before ${spelling.until}`];
+  const versions = range.filter(Boolean).join(', ') || 'all';
+  const flags = {
+    pair: () => `\`${spelling.flag}\` / \`${spelling.off}\``,
+    map: () =>
+      Object.entries(spelling.words)
+        .map(([value, words]) => `${value}: ${words.length === 0 ? 'nothing' : `\`${words.join(' ')}\``}`)
+        .join('; '),
+    switch: () => `\`${spelling.flag}\` for true`,
+    off: () => `\`${spelling.flag}\` for false`,
+    joined: () => `\`${spelling.flag} A,B\``,
+    values: () => `\`${spelling.flag} A B\``,
+    pairs: () => `\`${spelling.flag} A=1,B=2\``,
+    value: () => `\`${spelling.flag} …\``,
+    word: () => `\`${spelling.flag} true\` or \`false\``,
+  };
+  return [versions, flags[spelling.form]()];
+};
+
+function engineOptions() {
+  const lines = [
+    '# Options of the engines',
+    '',
+    made,
+    '',
+    'Each is a field of `options` in `POST /admin/models`, and of the form. Left out or null, the default of the engine holds.',
+    'Before a start Cortex asks the image itself (`--version` and `--help`, once for each image): what the image lists goes before these tables,',
+    'and an option that it lacks is refused with the reason. Of vLLM the tables cover 0.6.3 to 0.29.0; «all» means every one of them.',
+    'Of llama.cpp, which is numbered by build, the bounds are estimates, and only count where an image does not answer.',
+    '',
+    '`extra_args` (a list of words) and `extra_env` (an object) take what has no field. Refused are the flags that have a field or that Cortex sets,',
+    'those that reach out, run foreign code or touch other files, every abbreviation of them, and short forms.',
+  ];
+  for (const [engine, table] of Object.entries(optionTables)) {
+    lines.push('', `## ${engineNames[engine]}`);
+    const groups = [...new Set(Object.values(table).map(({ group }) => group))];
+    for (const group of groups) {
+      lines.push('', `### ${group}`, '');
+      lines.push(
+        '| Option | Allowed | Unit | Default | Versions | On the command line | What it does |',
+        '|---|---|---|---|---|---|---|',
+      );
+      for (const [name, option] of Object.entries(table).filter(([, one]) => one.group === group)) {
+        const spelled = option.spellings.map(spellingWords);
+        const standard = option.standard === null ? 'depends' : `\`${JSON.stringify(option.standard)}\``;
+        const cells = [
+          `\`${name}\``,
+          allowedWords(option),
+          option.unit ?? '',
+          standard,
+          spelled.map(([versions]) => versions).join('<br>'),
+          spelled.map(([, words]) => words).join('<br>'),
+          option.help,
+        ];
+        lines.push(`| ${cells.map(cell).join(' | ')} |`);
+      }
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
 const packageSchema = () => {
   const schema = z.toJSONSchema(bill, { unrepresentable: 'any', io: 'output' });
   return `${JSON.stringify({ $id: 'https://cortex.invalid/package.schema.json', title: 'manifest.json of a Cortex package, format 2', ...schema }, null, 2)}\n`;
@@ -198,6 +270,7 @@ const pages = {
   'docs/reference/errors.md': errors(),
   'docs/reference/api.md': api(),
   'docs/reference/gateway.md': gateway(),
+  'docs/reference/engine-options.md': engineOptions(),
   'backend/.env.example': renderEnvExample(),
 };
 

@@ -7,8 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelRecord } from '../../backend/src/db/model-records.ts';
+import { EngineProbe } from '../../backend/src/models/engine-probe.ts';
 import { ImageGate } from '../../backend/src/models/image-gate.ts';
 import { type ObservedModel, Supervisor } from '../../backend/src/models/supervisor.ts';
+import { llamacppOptions } from '../../contract/engine-options/schema.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 
@@ -37,6 +39,7 @@ function watch() {
   const supervisor = new Supervisor({
     engine,
     gate,
+    probe: new EngineProbe(engine),
     listModels: () => Promise.resolve(records),
     imageOf: () => llama,
     modelsDirHost: root,
@@ -64,7 +67,7 @@ function record(folder: string, wanted: 'running' | 'stopped'): ModelRecord {
     task: 'generate',
     folder,
     file: 'tiny.gguf',
-    options: { context_size: 512, gpu_layers: null, parallel: null, batch_size: null, threads: 1 },
+    options: llamacppOptions.parse({ context_size: 512, threads: 1 }),
     wanted,
     createdAt: '2026-01-01T00:00:00.000Z',
   };

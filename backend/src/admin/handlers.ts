@@ -4,6 +4,7 @@ import type {
   FolderSummary,
   LaunchPlan,
   Model,
+  ModelDraft,
   ModelEvent,
   NewModel,
 } from '../../../contract/models.ts';
@@ -28,7 +29,7 @@ export interface ModelOperations {
   list(): Promise<Model[]>;
   get(id: string): Promise<Model>;
   create(model: NewModel): Promise<Model>;
-  plan(model: NewModel): Promise<LaunchPlan>;
+  plan(draft: ModelDraft): Promise<LaunchPlan>;
   delete(id: string): Promise<void>;
   start(id: string): Promise<Model>;
   stop(id: string): Promise<Model>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { llamacppOptions, vllmOptions } from '../../../contract/engine-options/schema.ts';
 import { CortexError } from '../../../contract/errors.ts';
-import { engine, llamacppOptions, type NewModel, task, vllmOptions } from '../../../contract/models.ts';
+import { engine, type NewModel, task } from '../../../contract/models.ts';
 import { newId } from './ids.ts';
 import { isUniqueViolation } from './open.ts';
 import type { Executor } from './schema.ts';

@@ -1,3 +1,5 @@
+import type { OptionIssue } from './command-line.ts';
+
 /** How an engine's container is run: what is left once Docker's own matters are taken away. */
 export interface Launch {
   readonly command: readonly string[];
@@ -6,12 +8,14 @@ export interface Launch {
   readonly env: readonly string[];
   readonly port: number;
   readonly sharedMemoryBytes: number | null;
+  /** What this version of the engine can't be told; the command line leaves it out. */
+  readonly issues: readonly OptionIssue[];
 }
 
 /** Where the model's folder and the engine's own API key stand inside the container. */
 export const modelMount = '/model';
 export const apiKeyFile = '/run/cortex/api-key';
 
-/** A flag with its value, or nothing where the engine's default is to hold. */
-export const flag = (name: string, value: string | number | null): string[] =>
-  value === null ? [] : [name, String(value)];
+/** The variables of a model, in the Engine's form. */
+export const variables = (extra: Readonly<Record<string, string>>): string[] =>
+  Object.entries(extra).map(([name, value]) => `${name}=${value}`);

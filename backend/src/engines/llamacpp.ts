@@ -1,5 +1,7 @@
 import type { LlamacppOptions, Task } from '../../../contract/models.ts';
-import { apiKeyFile, flag, type Launch, modelMount } from './launch.ts';
+import { writeOptions } from './command-line.ts';
+import type { EngineFacts } from './help.ts';
+import { apiKeyFile, type Launch, modelMount, variables } from './launch.ts';
 
 export interface LlamacppModel {
   readonly served_name: string;
@@ -9,8 +11,10 @@ export interface LlamacppModel {
 }
 
 /** The command line of llama-server. The key goes by file: arguments and environment stand in `docker inspect`. */
-export function llamacppLaunch(model: LlamacppModel): Launch {
+export function llamacppLaunch(model: LlamacppModel, facts: EngineFacts): Launch {
   const { options } = model;
+  const { words, issues } = writeOptions('llamacpp', options, facts, modelMount);
+  const chat = options.jinja === null ? ['--jinja'] : [];
   return {
     entrypoint: null,
     command: [
@@ -18,18 +22,13 @@ export function llamacppLaunch(model: LlamacppModel): Launch {
       ...['--alias', model.served_name],
       ...['--host', '0.0.0.0', '--port', '8080'],
       ...['--api-key-file', apiKeyFile],
-      ...flag('--ctx-size', options.context_size),
-      ...flag('--n-gpu-layers', options.gpu_layers),
-      ...flag('--parallel', options.parallel),
-      ...flag('--batch-size', options.batch_size),
-      ...flag('--threads', options.threads),
-      ...(model.task === 'embed' ? ['--embeddings'] : ['--jinja']),
-      '--metrics',
-      '--no-webui',
-      '--offline',
+      ...words,
+      ...(model.task === 'embed' ? ['--embeddings'] : chat),
+      ...['--metrics', '--no-webui', '--offline'],
     ],
-    env: [],
+    env: variables(options.extra_env),
     port: 8080,
     sharedMemoryBytes: null,
+    issues,
   };
 }

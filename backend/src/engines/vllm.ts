@@ -1,5 +1,7 @@
 import type { Task, VllmOptions } from '../../../contract/models.ts';
-import { apiKeyFile, flag, type Launch, modelMount } from './launch.ts';
+import { compareVersions, writeOptions } from './command-line.ts';
+import type { EngineFacts } from './help.ts';
+import { apiKeyFile, type Launch, modelMount, variables } from './launch.ts';
 
 export interface VllmModel {
   readonly served_name: string;
@@ -9,9 +11,17 @@ export interface VllmModel {
 
 const sharedMemoryBytes = 8 * 1024 ** 3;
 
+/** 0.6.3 tells an embedding model by its architecture; later versions are told, first as a task, then as a runner. */
+function embeddingFlags({ version, flags }: EngineFacts): readonly string[] {
+  const since = (flag: string, first: string) =>
+    flags === null ? version === null || compareVersions(version, first) >= 0 : flags.has(flag);
+  if (since('--runner', '0.10.1')) return ['--runner', 'pooling'];
+  return since('--task', '0.6.4') ? ['--task', 'embedding'] : [];
+}
+
 /** The command line of vLLM's API server. It reads its key from the environment only, so a shell fetches it from the file. */
-export function vllmLaunch(model: VllmModel): Launch {
-  const { options } = model;
+export function vllmLaunch(model: VllmModel, facts: EngineFacts): Launch {
+  const { words, issues } = writeOptions('vllm', model.options, facts, modelMount);
   return {
     entrypoint: [
       '/bin/sh',
@@ -23,16 +33,16 @@ export function vllmLaunch(model: VllmModel): Launch {
       ...['--model', modelMount],
       ...['--served-model-name', model.served_name],
       ...['--host', '0.0.0.0', '--port', '8000'],
-      ...flag('--max-model-len', options.max_model_len),
-      ...flag('--gpu-memory-utilization', options.gpu_memory_utilization),
-      ...flag('--tensor-parallel-size', options.tensor_parallel_size),
-      ...flag('--max-num-seqs', options.max_num_seqs),
-      ...flag('--dtype', options.dtype),
-      ...(model.task === 'embed' ? ['--task', 'embedding'] : []),
+      ...words,
+      ...(model.task === 'embed' ? embeddingFlags(facts) : []),
     ],
     // Nothing may try to leave: the hub, and vLLM's usage statistics, which are on by default.
-    env: ['HF_HUB_OFFLINE=1', 'TRANSFORMERS_OFFLINE=1', 'VLLM_NO_USAGE_STATS=1', 'DO_NOT_TRACK=1'],
+    env: [
+      ...['HF_HUB_OFFLINE=1', 'TRANSFORMERS_OFFLINE=1', 'VLLM_NO_USAGE_STATS=1', 'DO_NOT_TRACK=1'],
+      ...variables(model.options.extra_env),
+    ],
     port: 8000,
     sharedMemoryBytes,
+    issues,
   };
 }

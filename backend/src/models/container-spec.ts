@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { NewModel } from '../../../contract/models.ts';
 import type { ContainerSpec } from '../../../docker/containers.ts';
 import type { ModelRecord } from '../db/model-records.ts';
+import { type EngineFacts, versionInName } from '../engines/help.ts';
 import { type Launch, modelMount } from '../engines/launch.ts';
 import { llamacppLaunch } from '../engines/llamacpp.ts';
 import { vllmLaunch } from '../engines/vllm.ts';
@@ -16,9 +17,15 @@ export const labels = {
 } as const;
 export const managedLabel = `${labels.managed}=true`;
 
+/** What the name of an image tells, where it has not been asked. */
+export const factsOfName = (engine: NewModel['engine'], image: string): EngineFacts => ({
+  version: versionInName(engine, image),
+  flags: null,
+});
+
 /** The engine's command for a model. */
-export const launchOf = (model: NewModel): Launch =>
-  model.engine === 'llamacpp' ? llamacppLaunch(model) : vllmLaunch(model);
+export const launchOf = (model: NewModel, facts: EngineFacts): Launch =>
+  model.engine === 'llamacpp' ? llamacppLaunch(model, facts) : vllmLaunch(model, facts);
 
 export interface SpecSettings {
   readonly image: string;
@@ -29,9 +36,28 @@ export interface SpecSettings {
 }
 
 /** The container of a model: only its own folder, read-only; an internal network; no rights that an engine does not need. */
-export function containerSpec(model: ModelRecord, settings: SpecSettings): ContainerSpec & { specHash: string } {
-  const launch = launchOf(model);
-  const spec: ContainerSpec = {
+export function containerSpec(
+  model: ModelRecord,
+  settings: SpecSettings,
+  facts: EngineFacts | null = null,
+): ContainerSpec & { specHash: string } {
+  // Of what is wanted, not of what an image told: a container that runs is compared without asking its image again.
+  const byName = factsOfName(model.engine, settings.image);
+  const wanted = specOf(launchOf(model, byName), model, settings);
+  const specHash = createHash('sha256').update(JSON.stringify(wanted)).digest('hex');
+  const spec = facts === null ? wanted : specOf(launchOf(model, facts), model, settings);
+  const marks = {
+    [labels.managed]: 'true',
+    [labels.model]: model.id,
+    [labels.engine]: model.engine,
+    [labels.spec]: specHash,
+    [labels.network]: settings.network,
+  };
+  return { ...spec, Labels: marks, specHash };
+}
+
+function specOf(launch: Launch, model: ModelRecord, settings: SpecSettings): ContainerSpec {
+  return {
     Image: settings.image,
     ...(launch.entrypoint === null ? {} : { Entrypoint: launch.entrypoint }),
     Cmd: launch.command,
@@ -51,15 +77,6 @@ export function containerSpec(model: ModelRecord, settings: SpecSettings): Conta
       ...(settings.gpus ? { DeviceRequests: [{ Driver: 'nvidia', Count: -1, Capabilities: [['gpu']] }] } : {}),
     },
   };
-  const specHash = createHash('sha256').update(JSON.stringify(spec)).digest('hex');
-  const marks = {
-    [labels.managed]: 'true',
-    [labels.model]: model.id,
-    [labels.engine]: model.engine,
-    [labels.spec]: specHash,
-    [labels.network]: settings.network,
-  };
-  return { ...spec, Labels: marks, specHash };
 }
 
 export const containerName = (modelId: string): string => `cortex-model-${modelId}`;

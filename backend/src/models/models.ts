@@ -7,6 +7,7 @@ import type {
   FolderSummary,
   LaunchPlan,
   Model,
+  ModelDraft,
   ModelEvent,
   ModelState,
   NewModel,
@@ -18,9 +19,13 @@ import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setW
 import type { Executor } from '../db/schema.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { containerName, containerSpec } from './container-spec.ts';
+import { containerName } from './container-spec.ts';
+import { EngineProbe } from './engine-probe.ts';
 import { inspectModelFolder, listModelFolders, resolveFolder } from './folders.ts';
 import { ImageGate } from './image-gate.ts';
+import { checkOptions } from './option-check.ts';
+import { planDraft } from './plan.ts';
+import { shownArguments, shownVariables } from './secrets.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
@@ -46,6 +51,7 @@ interface Shown {
 export class Models {
   readonly #options: ModelsOptions;
   readonly #gate: ImageGate;
+  readonly #probe: EngineProbe;
   readonly #supervisor: Supervisor;
   readonly #feed = new ChangeFeed<Change>();
   readonly #shown = new Map<string, Shown>();
@@ -54,9 +60,11 @@ export class Models {
     this.#options = options;
     const { settings, modelsDirHost } = options.config;
     this.#gate = new ImageGate(options.engine, settings, (image) => fileOfImage(options.catalog, image));
+    this.#probe = new EngineProbe(options.engine);
     this.#supervisor = new Supervisor({
       engine: options.engine,
       gate: this.#gate,
+      probe: this.#probe,
       listModels: () => listModels(options.db),
       imageOf: (engine) => this.#image(engine),
       modelsDirHost,
@@ -69,7 +77,7 @@ export class Models {
     });
   }
 
-  /** @throws CortexError image_not_available_offline at once, and nothing is changed */
+  /** @throws CortexError image_not_available_offline, engine_option_unsupported at once, and nothing is changed */
   async start(id: string): Promise<Model> {
     const record = await this.#find(id);
     const path = await resolveFolder(this.#root, record.folder);
@@ -79,7 +87,8 @@ export class Models {
         reason: `${record.file} is not there any more.`,
       });
     }
-    await this.#gate.check(this.#image(record.engine));
+    const image = this.#image(record.engine);
+    if (await this.#gate.check(image)) checkOptions(record, image, await this.#probe.ask(record.engine, image));
     return this.#want(id, 'running');
   }
 
@@ -115,26 +124,19 @@ export class Models {
     return shown;
   }
 
-  /** The container as it would be made. @throws CortexError as `create` does */
-  async plan(model: NewModel): Promise<LaunchPlan> {
-    await this.#checkFolder(model);
-    const { config, engine } = this.#options;
-    const image = this.#image(model.engine);
-    const { available, gpus } = await engine.info().then(
-      ({ runtimes }) => ({ available: true, gpus: runtimes.includes('nvidia') }),
-      () => ({ available: false, gpus: false }),
-    );
-    const network = config.settings.CORTEX_ENGINE_NETWORK;
-    const record: ModelRecord = { ...model, id: 'new', wanted: 'stopped', createdAt: '' };
-    const spec = containerSpec(record, { image, modelsDirHost: config.modelsDirHost, network, gpus });
-    return {
-      image,
-      image_cached: available && (await this.#gate.isCached(image)),
-      command: [...(spec.Entrypoint ?? []), ...(spec.Cmd ?? [])],
-      mounts: (spec.HostConfig?.Mounts ?? []).map((mount) => `${mount.Source} → ${mount.Target} (read-only)`),
-      network,
-      gpus,
-    };
+  /** The container as it would be made, and everything that stands against it. */
+  plan(draft: ModelDraft): Promise<LaunchPlan> {
+    const { config, engine, db } = this.#options;
+    return planDraft(draft, {
+      engine,
+      gate: this.#gate,
+      probe: this.#probe,
+      imageOf: (name) => this.#image(name),
+      modelsDirHost: config.modelsDirHost,
+      network: config.settings.CORTEX_ENGINE_NETWORK,
+      listModels: () => listModels(db),
+      checkFolder: (model) => this.#checkFolder(model),
+    });
   }
 
   async stop(id: string): Promise<Model> {
@@ -252,7 +254,11 @@ export class Models {
       task,
       folder,
       file,
-      options,
+      options: {
+        ...options,
+        extra_args: shownArguments(options.extra_args),
+        extra_env: shownVariables(options.extra_env),
+      },
       image: this.#image(engine),
       wanted,
       ...shown,

@@ -8,11 +8,14 @@ import type { ContainerDetails, DockerEngine } from '../../../docker/engine.ts';
 import { tarOf } from '../../../docker/tar.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import { diagnose } from '../engines/diagnosis.ts';
+import type { EngineFacts } from '../engines/help.ts';
 import { apiKeyFile } from '../engines/launch.ts';
 import type { Endpoint } from '../routing/table.ts';
-import { containerName, containerSpec, labels, launchOf, managedLabel } from './container-spec.ts';
+import { containerName, containerSpec, factsOfName, labels, launchOf, managedLabel } from './container-spec.ts';
 import { type Decision, decide, freshMemory, type Memory, type Observed } from './decide.ts';
+import type { EngineProbe } from './engine-probe.ts';
 import type { ImageGate } from './image-gate.ts';
+import { checkOptions } from './option-check.ts';
 
 export interface SupervisorLogger {
   info(details: object, message: string): void;
@@ -22,6 +25,7 @@ export interface SupervisorLogger {
 export interface SupervisorOptions {
   readonly engine: DockerEngine;
   readonly gate: ImageGate;
+  readonly probe: EngineProbe;
   readonly listModels: () => Promise<ModelRecord[]>;
   readonly imageOf: (engine: Engine) => string;
   readonly modelsDirHost: string;
@@ -178,7 +182,7 @@ export class Supervisor {
       });
       return show(record.wanted === 'running' ? 'failed' : 'stopped', 'No Docker Engine was found', absent.hint);
     }
-    const launch = launchOf(record);
+    const launch = launchOf(record, factsOfName(record.engine, this.#options.imageOf(record.engine)));
     const address = container?.addresses[this.#options.network];
     const url = address ? `http://${address}:${launch.port}` : null;
     const seen: Observed = {
@@ -214,9 +218,9 @@ export class Supervisor {
     return show(decision.state, decision.reason, decision.hint, endpoint);
   }
 
-  #spec(record: ModelRecord) {
+  #spec(record: ModelRecord, facts: EngineFacts | null = null) {
     const { imageOf, modelsDirHost, network } = this.#options;
-    return containerSpec(record, { image: imageOf(record.engine), modelsDirHost, network, gpus: this.#gpus });
+    return containerSpec(record, { image: imageOf(record.engine), modelsDirHost, network, gpus: this.#gpus }, facts);
   }
 
   /** Carries a step out beside the looks; a failure is kept and shown until somebody starts or stops the model. */
@@ -248,9 +252,13 @@ export class Supervisor {
   }
 
   async #create(record: ModelRecord): Promise<void> {
-    const { engine, gate, onStep } = this.#options;
-    const { specHash: _hash, ...spec } = this.#spec(record);
-    await gate.fetch(spec.Image, (text) => onStep(record.id, 'starting', text));
+    const { engine, gate, probe, onStep, imageOf } = this.#options;
+    const image = imageOf(record.engine);
+    await gate.fetch(image, (text) => onStep(record.id, 'starting', text));
+    onStep(record.id, 'starting', 'asking the image for its options');
+    const facts = await probe.ask(record.engine, image);
+    checkOptions(record, image, facts);
+    const { specHash: _hash, ...spec } = this.#spec(record, facts);
     onStep(record.id, 'starting', `creating the container from ${spec.Image}`);
     const id = await engine.containers.create(containerName(record.id), spec);
     await this.#startContainer(record.id, id);

@@ -1,12 +1,15 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
-import { type Candidate, engineOptions, type NewModel, newModel } from '../../../contract/models.ts';
+import { linesOfText, valueOfText, variablesOfText } from '../../../contract/engine-options/form-text.ts';
+import { engineNames, optionTables } from '../../../contract/engine-options/tables.ts';
+import { type Candidate, type NewModel, newModel, type PlanIssue } from '../../../contract/models.ts';
 import { ApiError, call } from '../api/client.ts';
 import { queries } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
 import { Code } from '../components/code.tsx';
 import { Field } from '../components/field.tsx';
+import { OptionFields } from '../components/option-fields.tsx';
 import { Card, Empty, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
 import { formatBytes } from '../format.ts';
 
@@ -147,8 +150,6 @@ function Folders({ onChoose }: { onChoose: (folder: string) => void }) {
   );
 }
 
-const engineNames = { llamacpp: 'llama.cpp', vllm: 'vLLM' };
-
 function describe(one: Candidate): string {
   const facts = [engineNames[one.engine], one.task === 'embed' ? 'embeddings' : 'chat', formatBytes(one.sizeBytes)];
   if (one.quantization) facts.push(one.quantization);
@@ -169,11 +170,13 @@ function draftOf(candidate: Candidate): Draft {
 
 /** What the form holds is text; the contract's schema says what it means and what is wrong with it. */
 function toNewModel(candidate: Candidate, folder: string, draft: Draft): unknown {
-  const options = Object.fromEntries(
-    Object.entries(draft.options)
-      .filter(([, text]) => text !== '')
-      .map(([name, text]) => [name, name === 'dtype' ? text : Number(text)]),
-  );
+  const options: Record<string, unknown> = {};
+  for (const [name, option] of Object.entries(optionTables[candidate.engine])) {
+    const text = draft.options[name]?.trim() ?? '';
+    if (text !== '') options[name] = valueOfText(option, text);
+  }
+  options.extra_args = linesOfText(draft.options.extra_args ?? '');
+  options.extra_env = variablesOfText(draft.options.extra_env ?? '');
   return {
     engine: candidate.engine,
     task: candidate.task,
@@ -198,7 +201,9 @@ function Configure({
 }) {
   const parsed = newModel.safeParse(toNewModel(candidate, 'x', draft));
   const problem = (path: string) =>
-    parsed.success ? undefined : parsed.error.issues.find((issue) => issue.path.join('.') === path)?.message;
+    parsed.success
+      ? undefined
+      : parsed.error.issues.find((issue) => `${issue.path.join('.')}.`.startsWith(`${path}.`))?.message;
   return (
     <Card>
       <form
@@ -224,25 +229,12 @@ function Configure({
             onChange={(event) => onChange({ ...draft, servedName: event.target.value })}
           />
         </div>
-        <details className="rounded-md border border-line p-3">
-          <summary className="cursor-pointer font-medium">{engineNames[candidate.engine]} options</summary>
-          <p className="mt-2 text-muted">Left empty, the engine's own default holds.</p>
-          <div className="mt-3 grid gap-4 md:grid-cols-2">
-            {Object.entries(engineOptions[candidate.engine].shape).map(([name, schema]) => (
-              <Field
-                key={name}
-                label={name.replaceAll('_', ' ')}
-                help={schema.description}
-                error={problem(`options.${name}`)}
-                inputMode={name === 'dtype' ? 'text' : 'decimal'}
-                value={draft.options[name] ?? ''}
-                onChange={(event) =>
-                  onChange({ ...draft, options: { ...draft.options, [name]: event.target.value.trim() } })
-                }
-              />
-            ))}
-          </div>
-        </details>
+        <OptionFields
+          engine={candidate.engine}
+          values={draft.options}
+          problem={problem}
+          onChange={(name, text) => onChange({ ...draft, options: { ...draft.options, [name]: text } })}
+        />
         <Button look="primary" type="submit" disabled={!parsed.success}>
           Continue
         </Button>
@@ -295,7 +287,7 @@ function ReviewValid({ model, onBack }: { model: NewModel; onBack: () => void })
                 {model.file ? `/${model.file}` : ''}
               </span>,
             ],
-            ['Engine', engineNames[model.engine]],
+            ['Engine', `${engineNames[model.engine]} ${plan.data?.engine_version ?? ''}`],
             [
               'Image',
               plan.data
@@ -307,7 +299,9 @@ function ReviewValid({ model, onBack }: { model: NewModel; onBack: () => void })
         />
       </Card>
       {plan.isError ? <Failure error={plan.error} retry={() => void plan.refetch()} /> : null}
+      {plan.data && plan.data.issues.length > 0 ? <Issues issues={plan.data.issues} /> : null}
       {plan.data ? <Code title="The exact command" text={plan.data.command.join(' ')} /> : null}
+      {plan.data && plan.data.env.length > 0 ? <Code title="Its environment" text={plan.data.env.join('\n')} /> : null}
       {create.isError ? <Failure error={create.error} /> : null}
       <div className="flex gap-2">
         <Button onClick={onBack}>Back</Button>
@@ -316,5 +310,25 @@ function ReviewValid({ model, onBack }: { model: NewModel; onBack: () => void })
         </Button>
       </div>
     </div>
+  );
+}
+
+/** Everything that stands against the start, before it is tried. */
+function Issues({ issues }: { issues: readonly PlanIssue[] }) {
+  return (
+    <section role="alert" className="space-y-2 rounded-lg border border-warn/50 bg-surface p-4" aria-label="Issues">
+      <p className="font-medium text-warn">
+        ▲ {issues.length === 1 ? 'One thing' : `${issues.length} things`} to settle
+      </p>
+      <ul className="space-y-2">
+        {issues.map(({ param, message, hint }) => (
+          <li key={`${param}${message}`}>
+            {param === null ? null : <span className="font-mono text-xs">{param}: </span>}
+            {message}
+            {hint === null ? null : <span className="block text-muted">{hint}</span>}
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }

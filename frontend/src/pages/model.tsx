@@ -90,8 +90,14 @@ export function ModelPage() {
               </span>,
             ],
             ...Object.entries(model.options)
-              .filter(([, value]) => value !== null)
-              .map(([name, value]) => [name.replaceAll('_', ' '), String(value)] as const),
+              .filter(([, value]) => value !== null && (typeof value !== 'object' || Object.keys(value).length > 0))
+              .map(
+                ([name, value]) =>
+                  [
+                    name.replaceAll('_', ' '),
+                    typeof value === 'object' ? JSON.stringify(value) : String(value),
+                  ] as const,
+              ),
           ]}
         />
       </Card>

@@ -39,7 +39,15 @@ add(on('noMmap'), '--no-mmap');
 add(on('version'), '--version');
 add(on('help'), '-h', '--help');
 
-export const usage = `usage: llama-server [options]\n${[...known.keys()].map((flag) => `  ${flag}`).join('\n')}\n`;
+/** Each option in llama.cpp's own layout: all its names, the value's, and an explanation from column 40 on. */
+const entry = (spec) => {
+  const names = [...known.keys()].filter((flag) => known.get(flag) === spec).sort((a, b) => a.length - b.length);
+  const [short = ''] = names;
+  const head = names.length === 1 ? short : `${`${short},`.padEnd(7)}${names.slice(1).join(', ')}`;
+  const valued = spec.convert === undefined ? head : `${head} N`;
+  return valued.length < 39 ? `${valued.padEnd(40)}${spec.name}` : `${valued}\n${' '.repeat(40)}${spec.name}`;
+};
+export const usage = `----- common params -----\n\n${[...new Set(known.values())].map(entry).join('\n')}\n`;
 
 /** Reads the command line as llama-server does. Throws an Error whose message is what llama-server prints after "error: ". */
 export function readFlags(args) {

@@ -1,6 +1,6 @@
 // Stands in for vLLM's OpenAI server: its command line, paths, metric names and log lines, over a toy that echoes.
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,6 +25,25 @@ const info = (line) => {
   process.stderr.write(`INFO ${stamp} api_server.py:528] ${line}\n`);
 };
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(0));
+
+// 0.6.3 has no --task: it tells an embedding model by its architecture.
+const hasTask = !/^0\.6\.[0-3]/.test(version);
+const asArgparse = (name, metavar) => {
+  const head = `  --${name}${metavar ? ` ${name.toUpperCase().replaceAll('-', '_')}` : ''}`;
+  const help = name.replaceAll('-', ' ');
+  return head.length > 22 ? `${head}\n${' '.repeat(24)}${help}` : `${head.padEnd(24)}${help}`;
+};
+if (!hasTask) valued.splice(valued.indexOf('task'), 1);
+if (process.argv.includes('--help') || process.argv.includes('-h')) {
+  const all = [...valued.map((name) => asArgparse(name, true)), ...bare.map((name) => asArgparse(name, false))];
+  process.stdout.write(
+    `usage: api_server.py [-h] [--host HOST] [--port PORT] [--model MODEL] ...\n\nvLLM OpenAI-Compatible RESTful API server.\n\noptions:\n  -h, --help            show this help message and exit\n${all.join('\n')}\n`,
+  );
+  process.exit(0);
+}
+if (process.argv.some((arg) => arg.startsWith('--help='))) {
+  refuse(`argument -h/--help: ignored explicit argument '${process.argv.at(-1).slice('--help='.length)}'`);
+}
 
 const flags = { host: '0.0.0.0', port: '8000', model: 'facebook/opt-125m' };
 const unknown = [];
@@ -66,7 +85,9 @@ if (!existsSync(join(flags.model, 'config.json'))) {
 const apiKey = flags['api-key'] ?? process.env.VLLM_API_KEY;
 const model = flags['served-model-name'] ?? flags.model;
 const maxLength = Number(flags['max-model-len'] ?? 4096);
-const embeds = flags.task === 'embedding';
+const { architectures = [] } = JSON.parse(readFileSync(join(flags.model, 'config.json'), 'utf8'));
+const isEmbedder = architectures.length > 0 && !architectures.some((name) => /ForCausalLM|LMHeadModel/.test(name));
+const embeds = flags.task === 'embedding' || (!hasTask && isEmbedder);
 const total = { prompt: 0, generation: 0, success: 0, running: 0 };
 const now = () => Math.floor(Date.now() / 1000);
 // The toy tokenizer: a token is up to four characters of a word with the space before it, or one other character.
