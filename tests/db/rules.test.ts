@@ -70,13 +70,15 @@ onBothDatabases((database) => {
     });
 
     it('is shown as failing once the gateway has given up on it', async () => {
-      const { rules, balancer } = make();
+      const { rules, balancer, table } = make();
       const given = endpointOf();
       await rules.createEndpoint(given);
+      const made = externalOf(table, given.name);
+      if (made === undefined) throw new Error('it is not in the table');
       const shown = async () =>
         (await rules.all()).models.find(({ served_name: name }) => name === given.served_name)?.replicas;
       expect(await shown()).toEqual([{ id: given.name, external: true, health: 'ok' }]);
-      for (let n = 0; n < 10; n++) balancer.checked(given.name, false, Date.now());
+      for (let n = 0; n < 10; n++) balancer.checked(made, false, Date.now());
       expect(await shown()).toEqual([{ id: given.name, external: true, health: 'failing' }]);
     });
   });

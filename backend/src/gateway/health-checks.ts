@@ -5,7 +5,10 @@ import type { EngineClient } from './engine-client/engine-client.ts';
 const everyMs = 10_000;
 const patienceMs = 5_000;
 
-/** Asks external endpoints from time to time whether they are there; the supervisor looks after the others. */
+/**
+ * Asks external endpoints from time to time whether they are there; the supervisor looks after the others. What goes from
+ * the table is forgotten.
+ */
 export function checkEndpoints(options: {
   readonly table: RoutingTable;
   readonly balancer: Balancer;
@@ -14,9 +17,18 @@ export function checkEndpoints(options: {
   const { table, balancer, client } = options;
   const timer = setInterval(() => {
     for (const endpoint of table.parts.externals)
-      void isThere(client, endpoint).then((isGood) => balancer.checked(endpoint.id, isGood, Date.now()));
+      void isThere(client, endpoint).then((isGood) => balancer.checked(endpoint, isGood, Date.now()));
   }, everyMs).unref();
-  return { stop: () => clearInterval(timer) };
+  const unheard = table.onReplace((parts) => {
+    if (parts.models === undefined && parts.externals === undefined) return;
+    balancer.keepOnly([...table.models()].flatMap(({ endpoints }) => endpoints));
+  });
+  return {
+    stop: () => {
+      clearInterval(timer);
+      unheard();
+    },
+  };
 }
 
 /** Any answer below 500 shows that somebody is there: not every server lists its models to everybody. */

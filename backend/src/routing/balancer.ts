@@ -12,6 +12,7 @@ export interface Lease {
 }
 
 interface Watched {
+  readonly url: string;
   outstanding: number;
   readonly circuit: Circuit;
 }
@@ -34,11 +35,11 @@ export class Balancer {
     tried: ReadonlySet<string>,
     nowMs: number,
   ): Lease | undefined {
-    const open = endpoints.filter(({ id }) => !tried.has(id) && this.#of(id).circuit.allows(nowMs));
+    const open = endpoints.filter((endpoint) => !tried.has(endpoint.id) && this.#of(endpoint).circuit.allows(nowMs));
     const [first, ...others] = open;
     if (first === undefined) return undefined;
     const chosen = others.length === 0 ? first : this.#choose(open, affinity);
-    const watched = this.#of(chosen.id);
+    const watched = this.#of(chosen);
     watched.outstanding += 1;
     const attempt = watched.circuit.begin(nowMs);
     return {
@@ -61,8 +62,8 @@ export class Balancer {
   }
 
   /** What an active check found. */
-  checked(endpointId: string, isGood: boolean, nowMs: number): void {
-    const { circuit } = this.#of(endpointId);
+  checked(endpoint: Endpoint, isGood: boolean, nowMs: number): void {
+    const { circuit } = this.#of(endpoint);
     if (!circuit.allows(nowMs)) return;
     const attempt = circuit.begin(nowMs);
     if (isGood) attempt.succeeded();
@@ -70,7 +71,7 @@ export class Balancer {
   }
 
   #choose(endpoints: readonly Endpoint[], affinity: string | null): Endpoint {
-    const load = ({ id }: Endpoint) => this.#of(id).outstanding;
+    const load = (endpoint: Endpoint) => this.#of(endpoint).outstanding;
     const least = endpoints.reduce((best, other) => (load(other) < load(best) ? other : best));
     if (affinity === null) return least;
     const total = endpoints.reduce((sum, endpoint) => sum + load(endpoint), 0);
@@ -79,10 +80,16 @@ export class Balancer {
     return preferred !== undefined && load(preferred) < cap ? preferred : least;
   }
 
-  #of(id: string): Watched {
+  /** Forgets the others: an engine that was away and comes again under its name is asked at once. */
+  keepOnly(endpoints: Iterable<Endpoint>): void {
+    const kept = new Set([...endpoints].map(({ id }) => id));
+    for (const id of this.#watched.keys()) if (!kept.has(id)) this.#watched.delete(id);
+  }
+
+  #of({ id, url }: Endpoint): Watched {
     const known = this.#watched.get(id);
-    if (known !== undefined) return known;
-    const fresh = { outstanding: 0, circuit: new Circuit() };
+    if (known?.url === url) return known;
+    const fresh = { url, outstanding: 0, circuit: new Circuit() };
     this.#watched.set(id, fresh);
     return fresh;
   }

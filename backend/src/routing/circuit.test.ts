@@ -52,6 +52,24 @@ describe('the balancer', () => {
     expect(ids.sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c']);
   });
 
+  it('asks an endpoint at once that was away and comes again, or has another address now', () => {
+    const balancer = new Balancer();
+    const [a] = three;
+    if (a === undefined) throw new Error('there is none');
+    const fail = () => {
+      for (let number = 0; number < 3; number += 1) balancer.acquire([a], null, none, 0)?.release('bad');
+      expect(balancer.acquire([a], null, none, Date.now())).toBeUndefined();
+    };
+    fail();
+    expect(balancer.acquire([{ ...a, url: 'http://elsewhere' }], null, none, Date.now())).toBeDefined();
+    balancer.keepOnly([]);
+    fail();
+    balancer.keepOnly([a]);
+    expect(balancer.acquire([a], null, none, Date.now())).toBeUndefined();
+    balancer.keepOnly([]);
+    expect(balancer.acquire([a], null, none, Date.now())).toBeDefined();
+  });
+
   it('sends what has a session in common to one place, until that has more than its share', () => {
     const balancer = new Balancer();
     const alone = Array.from({ length: 5 }, () => {

@@ -101,8 +101,7 @@ export class RoutingTable {
   #models: ReadonlyMap<string, RoutedModel> = new Map();
   #aliases: ReadonlyMap<string, Alias> = new Map();
   #limits: ReadonlyMap<string, SubjectLimit> = new Map();
-  /** Called with what was replaced: the workers' tables follow. */
-  onReplace: ((parts: Partial<TableParts>) => void) | null = null;
+  readonly #listeners = new Set<(parts: Partial<TableParts>) => void>();
 
   get parts(): TableParts {
     return this.#parts;
@@ -115,7 +114,13 @@ export class RoutingTable {
     if (parts.models || parts.externals) this.#models = mergeModels(this.#parts);
     if (parts.aliases) this.#aliases = new Map(parts.aliases.map((entry) => [entry.name, entry]));
     if (parts.limits) this.#limits = new Map(parts.limits.map((entry) => [`${entry.subject} ${entry.id}`, entry]));
-    this.onReplace?.(parts);
+    for (const listener of this.#listeners) listener(parts);
+  }
+
+  /** @param listener hears what was replaced; @returns what ends that */
+  onReplace(listener: (parts: Partial<TableParts>) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   replaceKeys(keys: readonly KeyEntry[]): void {

@@ -67,9 +67,9 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
       });
     });
 
-  table.onReplace = (parts) => {
+  const unheard = table.onReplace((parts) => {
     for (const worker of Object.values(cluster.workers ?? {})) if (worker) tell(worker, { kind: 'table', parts });
-  };
+  });
   let port: number;
   try {
     // Where the port is 0, cluster gives the others the one that the system chose for the first.
@@ -84,7 +84,7 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<Listener
     port,
     close: async (graceMs) => {
       stopping = true;
-      table.onReplace = null;
+      unheard();
       const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
       await Promise.all(
         workers.map(
