@@ -94,7 +94,9 @@ export class ServedCortex extends EmbeddedCortex {
   }
 
   /** What clients have seen whole is in the ledger, each once and with the engine's count. */
-  async expectLedgerToHold(load: Load, timeout = 10_000): Promise<void> {
+  async expectLedgerToHold(load: Load): Promise<void> {
+    // After a long load reading the ledger by pages takes longer than its last rows take to come.
+    const timeout = 10_000 + load.complete.length / 5;
     await vi.waitFor(
       async () => {
         const rows = await this.ledger();
