@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
-const oneWriteBytes = 16 * 1024;
+import { oneWriteBytes } from './one-write.ts';
 
 /**
  * Writes the pieces of a stream to its client. Node sends each piece of a chunked answer as four parts (length, line end, bytes,
@@ -21,7 +21,6 @@ export class ChunkWriter {
     const { socket } = this.#response;
     if (!this.#isDirect()) return this.#response.write(bytes);
     const length = `${bytes.length.toString(16)}\r\n`;
-    // Latin-1 has each byte as it is.
     if (bytes.length <= oneWriteBytes)
       return socket?.write(`${length}${bytes.toString('latin1')}\r\n`, 'latin1') ?? false;
     socket?.cork();

@@ -6,6 +6,7 @@ import type { AnswerSink } from './engine-client/connection.ts';
 import type { EngineCall, EngineClient, EngineRequest } from './engine-client/engine-client.ts';
 import { type EngineRefusal, shapeRefusal } from './engine-refusal.ts';
 import { type ErrorShape, errorEvent } from './error-shape.ts';
+import { oneWriteBytes } from './one-write.ts';
 import { AnswerMeter, StreamMeter, type TokenCounts } from './usage-meter.ts';
 
 /** In milliseconds; 0 is no limit. */
@@ -64,7 +65,6 @@ export const leftEarly: RelayEnd = {
 
 // Of the engine's headers only these say something about the body; all others speak of a connection that is not the client's.
 const passedHeaders = ['content-type', 'cache-control', 'retry-after'];
-const oneWriteBytes = 16 * 1024;
 const keptRefusalBytes = 64 * 1024;
 
 /**
@@ -173,7 +173,6 @@ class Exchange implements AnswerSink {
       return;
     }
     this.#finish(this.#end(this.#status, 'ok'));
-    // As one text head and body are one write. Latin-1 has each byte as it is.
     if (this.#whole !== null) response.end(this.#whole.toString('latin1'), 'latin1');
     else response.end();
   }

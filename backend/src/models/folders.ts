@@ -15,10 +15,11 @@ interface FoundFile {
 /** Folders below the root that hold weights, by name. A root that is not there yet has none. */
 export async function listModelFolders(root: string, usedBy: (folder: string) => string[]): Promise<FolderSummary[]> {
   const found: FolderSummary[] = [];
+  const realRoot = await realpath(root).catch(() => root);
   const visit = async (folder: string, depth: number): Promise<void> => {
     if (found.length >= mostFolders) return;
     const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => []);
-    const files = await filesOf(join(root, folder));
+    const { files } = await filesOf(join(root, folder), realRoot);
     const formats = (['gguf', 'safetensors'] as const).filter((format) =>
       files.some((file) => file.name.endsWith(`.${format}`)),
     );
@@ -36,15 +37,18 @@ export async function listModelFolders(root: string, usedBy: (folder: string) =>
   return found.sort((a, b) => a.folder.localeCompare(b.folder));
 }
 
-async function filesOf(path: string): Promise<FoundFile[]> {
-  const names = await readdir(path).catch(() => []);
-  const files = await Promise.all(
-    names.map(async (name) => {
-      const found = await stat(join(path, name)).catch(() => null);
-      return found?.isFile() ? [{ name, sizeBytes: found.size }] : [];
-    }),
-  );
-  return files.flat().sort((a, b) => a.name.localeCompare(b.name));
+/** The files of a folder, and the links in it that lead out of the root: those are not followed. */
+async function filesOf(path: string, realRoot: string): Promise<{ files: FoundFile[]; leaving: string[] }> {
+  const files: FoundFile[] = [];
+  const leaving: string[] = [];
+  for (const name of (await readdir(path).catch(() => [])).sort((a, b) => a.localeCompare(b))) {
+    const real = await realpath(join(path, name)).catch(() => null);
+    const found = real === null ? null : await stat(real).catch(() => null);
+    if (real === null || !found?.isFile()) continue;
+    if (real.startsWith(realRoot + sep)) files.push({ name, sizeBytes: found.size });
+    else leaving.push(name);
+  }
+  return { files, leaving };
 }
 
 /**
@@ -65,8 +69,11 @@ export async function resolveFolder(root: string, folder: string): Promise<strin
 /** What a folder holds and which engine can run it. @throws CortexError folder_not_found, folder_outside */
 export async function inspectModelFolder(root: string, folder: string): Promise<FolderInspection> {
   const path = await resolveFolder(root, folder);
-  const files = await filesOf(path);
-  const problems: FolderInspection['problems'] = [];
+  const { files, leaving } = await filesOf(path, await realpath(root));
+  const problems: FolderInspection['problems'] = leaving.map((file) => ({
+    file,
+    message: 'This is a link to a file outside of the models folder: copy the file itself here.',
+  }));
   const candidates = [
     ...(await ggufCandidates(path, files, problems)),
     ...safetensorsCandidate(folder, files, problems),
@@ -96,12 +103,9 @@ async function ggufCandidates(
   for (const parts of sets.values()) {
     const first = parts[0];
     if (first === undefined) continue;
-    const expected = Number(partOfSet.exec(first.name)?.[3] ?? 1);
-    if (parts.length !== expected) {
-      problems.push({
-        file: first.name,
-        message: `This set has ${expected} parts; ${expected - parts.length} of them are missing.`,
-      });
+    const fault = faultOfSet(first.name, parts);
+    if (fault !== null) {
+      problems.push({ file: first.name, message: fault });
       continue;
     }
     try {
@@ -124,6 +128,23 @@ async function ggufCandidates(
     }
   }
   return candidates;
+}
+
+function faultOfSet(name: string, parts: readonly FoundFile[]): string | null {
+  const expected = Number(partOfSet.exec(name)?.[3] ?? 1);
+  if (expected === 0) return 'By its name this set has no part: the file was renamed.';
+  if (expected === 1) return null;
+  const there = new Set(parts.map((part) => Number(partOfSet.exec(part.name)?.[2])));
+  let missing = 0;
+  let firstMissing = 0;
+  for (let part = expected; part >= 1; part -= 1) {
+    if (there.has(part)) continue;
+    missing += 1;
+    firstMissing = part;
+  }
+  return missing === 0
+    ? null
+    : `This set has ${expected} parts; ${missing} missing, the first of them part ${firstMissing}.`;
 }
 
 function safetensorsCandidate(

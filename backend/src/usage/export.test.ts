@@ -1,29 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import type { ListedUsage } from '../../../contract/usage.ts';
+import { usageOf } from '../../../tests/db/usage-record.ts';
 import { csvExport, ndjsonExport, type PageReader } from './export.ts';
 
 const record = (n: number): ListedUsage => ({
-  request_id: `r${n}`,
-  at: '2026-01-01T00:00:00.000Z',
-  key_id: 'k',
-  user_id: null,
-  organization_id: null,
-  model_id: null,
-  served_name: '=HYPERLINK("http://x")',
-  requested_name: 'a,b',
-  replica: null,
-  endpoint: '/v1/chat/completions',
-  streamed: true,
-  status: 200,
-  outcome: 'ok',
-  prompt_tokens: 1,
-  completion_tokens: 2,
-  cached_tokens: 0,
-  estimated: false,
-  duration_ms: 1.5,
-  queue_ms: 0,
-  first_byte_ms: null,
-  cause: null,
+  ...usageOf({
+    request_id: `r${n}`,
+    at: '2026-01-01T00:00:00.000Z',
+    key_id: 'k',
+    served_name: '=HYPERLINK("http://x")',
+    requested_name: 'a,b',
+    prompt_tokens: 1,
+    completion_tokens: 2,
+    duration_ms: 1.5,
+  }),
   key_name: '@key',
 });
 

@@ -5,34 +5,13 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { UsageRecord } from '../../../contract/usage.ts';
+import { usageOf } from '../../../tests/db/usage-record.ts';
 import { UsageJournal } from './journal.ts';
 import { JournalReader } from './journal-reader.ts';
 import { UsageJournals } from './journals.ts';
 import { UsageWriter } from './writer.ts';
 
-const record = (name: string): UsageRecord => ({
-  request_id: name,
-  at: '2026-01-01T00:00:00.000Z',
-  key_id: 'k',
-  user_id: 'u',
-  organization_id: 'o',
-  model_id: 'm',
-  served_name: 'héllo 🙂',
-  requested_name: 'asked',
-  replica: null,
-  endpoint: '/v1/chat/completions',
-  streamed: true,
-  status: 200,
-  outcome: 'ok',
-  prompt_tokens: 1,
-  completion_tokens: 2,
-  cached_tokens: 0,
-  estimated: false,
-  duration_ms: 1.5,
-  queue_ms: 0,
-  first_byte_ms: null,
-  cause: null,
-});
+const record = (name: string): UsageRecord => usageOf({ request_id: name, served_name: 'héllo 🙂' });
 const lineBytes = Buffer.byteLength(`${JSON.stringify(record('r00'))}\n`);
 
 let dir: string;

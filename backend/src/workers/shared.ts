@@ -51,15 +51,16 @@ export class SharedQueues implements ModelQueues {
     });
     gone.addEventListener('abort', leave, { once: true });
     const answer = await answering.finally(() => gone.removeEventListener('abort', leave));
-    if (!('place' in answer) || gone.aborted) throw new CortexError('internal_error', { requestId: '' });
+    if (!('place' in answer) || gone.aborted) throw new Error('the client has gone');
     const { place } = answer;
     if (!place.entered) throw refusal(model, place);
     return { position: place.position, waitedMs: place.waitedMs, leave };
   }
 }
 
-function refusal(model: string, place: Extract<PlaceAnswer, { entered: false }>): CortexError {
-  if (place.code === 'internal_error') return new CortexError('internal_error', { requestId: '' });
+function refusal(model: string, place: Extract<PlaceAnswer, { entered: false }>): Error {
+  // The gateway names the request to its client.
+  if (place.code === 'internal_error') return new Error('the first process could not give a place');
   const { retryAfterSeconds } = place;
   if (place.code === 'queue_full')
     return new CortexError('queue_full', { model, waiting: place.waiting }, { retryAfterSeconds });

@@ -71,7 +71,7 @@ export function Keys() {
               </td>
               <td className="px-3 py-2.5">
                 {key.revoked_at === null ? (
-                  <div className="flex justify-end gap-1.5">
+                  <div className="flex flex-col items-end gap-1.5 xl:flex-row xl:justify-end">
                     <Link
                       to="/limits"
                       search={{ edit: `key ${key.id}` }}

@@ -1,5 +1,6 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { oneWriteBytes } from '../one-write.ts';
 import { AnswerParser } from './answer-parser.ts';
 
 /** Where an engine listens. */
@@ -29,7 +30,6 @@ export interface ConnectionOwner {
 const connectTimeoutMs = 5_000;
 /** After so long without a sign the system probes ten times, once a second. */
 const keepAliveDelayMs = 10_000;
-const oneWriteBytes = 16 * 1024;
 
 /** One connection to an engine; carries one request at a time. */
 export class Connection {
@@ -81,7 +81,6 @@ export class Connection {
     this.#parser.reset();
     this.#socket.ref();
     if (body.length <= oneWriteBytes) {
-      // One text is one write of one buffer; a head and a body beside it are two, and a list for the system.
       this.#socket.write(head + body.toString('latin1'), 'latin1');
       return;
     }
