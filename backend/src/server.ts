@@ -27,7 +27,7 @@ import { Queues } from './gateway/queue.ts';
 import { RedisLimits } from './gateway/redis-limits.ts';
 import type { Timing } from './gateway/timing.ts';
 import { openTraces, type TraceOptions } from './gateway/traces.ts';
-import type { RequestHandler } from './http-server.ts';
+import type { RequestHandler } from './http/node-server.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
@@ -225,7 +225,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const { GATEWAY_HOST: host } = settings;
   const apiListener =
     settings.GATEWAY_WORKERS === 1
-      ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT')
+      ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT', gateway)
       : await listenInWorkers(api, {
           ...{ table, limits, queues, onRecord: onJournalled, onState, onInspected },
           journalDir: (slot) => journals.folderOf(slot),

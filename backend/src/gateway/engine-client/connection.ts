@@ -1,6 +1,6 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { oneWriteBytes } from '../one-write.ts';
+import { oneWriteBytes } from '../../http/one-write.ts';
 import { AnswerParser } from './answer-parser.ts';
 
 /** Where an engine listens. */
