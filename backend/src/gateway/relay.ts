@@ -195,7 +195,8 @@ class Exchange implements AnswerSink {
     return false;
   }
 
-  #document(bytes: Buffer): boolean {
+  #document(lent: Buffer): boolean {
+    const bytes = Buffer.from(lent);
     const { response, onAnswer } = this.#options;
     if (this.#meter instanceof AnswerMeter) this.#meter.see(bytes);
     if (this.#documentBytes === 0) {

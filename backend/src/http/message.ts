@@ -31,7 +31,7 @@ export interface HttpResponse {
   writeHead(status: number): void;
   /** Sends the head now, where the body may be long in coming. */
   flushHeaders(): void;
-  /** False where the client does not keep up: `onDrain` tells when it does. */
+  /** The bytes may be overwritten after it. False where the client does not keep up: `onDrain` tells when it does. */
   write(bytes: Buffer): boolean;
   end(bytes?: Buffer): void;
   destroy(): void;

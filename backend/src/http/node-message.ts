@@ -119,7 +119,7 @@ class NodeResponse implements HttpResponse {
 
   write(bytes: Buffer): boolean {
     this.#see?.(bytes);
-    return this.#response.write(bytes);
+    return this.#response.write(Buffer.from(bytes));
   }
 
   end(bytes?: Buffer): void {

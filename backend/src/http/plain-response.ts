@@ -137,7 +137,7 @@ export class PlainResponse implements HttpResponse {
     if (bytes.length <= oneWriteBytes) return socket.write(before + bytes.toString('latin1') + after, 'latin1');
     socket.cork();
     if (before !== '') socket.write(before, 'latin1');
-    let keepsUp = socket.write(bytes);
+    let keepsUp = socket.write(Buffer.from(bytes));
     if (after !== '') keepsUp = socket.write(after, 'latin1');
     socket.uncork();
     return keepsUp;
