@@ -43,6 +43,7 @@ import { UsageRetention } from './usage/retention.ts';
 import { UsageWriter } from './usage/writer.ts';
 import { listenInWorkers } from './workers/listen-in-workers.ts';
 import type { WorkerState } from './workers/messages.ts';
+import { WorkerStates } from './workers/worker-states.ts';
 
 const republishMs = 15_000;
 const graceMs = 10_000;
@@ -189,11 +190,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const queues = new Queues();
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());
-  const runningInWorkers = new Map<number, WorkerState['running']>();
-  const running = (model: string) =>
-    [...runningInWorkers.values()].reduce((sum, models) => sum + (models[model] ?? 0), queues.running(model));
-  const load = { running, depth: (model: string) => queues.depth(model) };
-  const metrics = new Metrics({ table, balancer, queues: load, journals, limits });
+  const workerStates = new WorkerStates(balancer);
+  const load = {
+    running: (model: string) => queues.running(model) + workerStates.running(model),
+    depth: (model: string) => queues.depth(model),
+  };
+  const metrics = new Metrics({ table, endpoints: workerStates, queues: load, journals, limits });
   // Workers have it in their journals by now.
   const onJournalled = (record: UsageRecord, timing: Timing) => {
     metrics.observe(record, timing);
@@ -211,8 +213,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const gateway = createGateway({ table, balancer, queues, limits, client, traces, settings, ...heard, logger });
   const onState = (slot: number, state: WorkerState | null) => {
     journals.heard(slot, state?.journal ?? null);
-    if (state === null) runningInWorkers.delete(slot);
-    else runningInWorkers.set(slot, state.running);
+    workerStates.heard(slot, state);
     writer.wake();
   };
 

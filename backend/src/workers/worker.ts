@@ -51,9 +51,9 @@ async function listen(setup: WorkerSetup): Promise<void> {
   const traces = setup.tracing === null ? null : await openTraces(setup.tracing, logger);
   const journal = await UsageJournal.open({ dir: setup.journalDir, logger });
   const queues = new SharedQueues(asked);
-  tellState(journal, queues);
   const client = new EngineClient();
   const balancer = new Balancer();
+  tellState(journal, queues, balancer);
   checkEndpoints({ table, balancer, client });
   const gateway = createGateway({
     table,
@@ -87,11 +87,11 @@ async function listen(setup: WorkerSetup): Promise<void> {
 }
 
 /** The first process shows how all workers do. */
-function tellState(journal: UsageJournal, queues: SharedQueues): void {
+function tellState(journal: UsageJournal, queues: SharedQueues, balancer: Balancer): void {
   let told = '';
   setInterval(() => {
     const { ok, waiting, dropped } = journal;
-    const state = { journal: { ok, waiting, dropped }, running: queues.running };
+    const state = { journal: { ok, waiting, dropped }, running: queues.running, ...balancer.report(Date.now()) };
     if (JSON.stringify(state) === told) return;
     told = JSON.stringify(state);
     send({ kind: 'state', state });
