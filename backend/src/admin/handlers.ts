@@ -1,4 +1,5 @@
 import type { Me } from '../../../contract/identity.ts';
+import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   FolderInspection,
   FolderSummary,
@@ -29,6 +30,7 @@ export interface ModelOperations {
   list(): Promise<Model[]>;
   get(id: string): Promise<Model>;
   create(model: NewModel): Promise<Model>;
+  update(id: string, edit: ModelEdit, username: string): Promise<Model>;
   plan(draft: ModelDraft): Promise<LaunchPlan>;
   delete(id: string): Promise<void>;
   start(id: string): Promise<Model>;
@@ -94,6 +96,9 @@ export function createHandlers(parts: HandlerParts): Handlers {
 
     listModels: async () => ({ models: await models.list() }),
     createModel: async ({ body }) => ({ model: await models.create(body) }),
+    updateModel: async ({ params, body }, { session }) => ({
+      model: await models.update(params.id, body, session.user.username),
+    }),
     planModel: ({ body }) => models.plan(body),
     getModel: async ({ params }) => ({ model: await models.get(params.id) }),
     deleteModel: async ({ params }) => {

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Kysely } from 'kysely';
 import { CortexError } from '../../../contract/errors.ts';
+import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   Engine,
   FolderInspection,
@@ -15,11 +17,13 @@ import type {
 import type { DockerEngine } from '../../../docker/engine.ts';
 import { type Catalog, fileOfImage, imageOf } from '../../../offline/catalog.ts';
 import type { Config } from '../config.ts';
+import { refuseStale, updateModel } from '../db/model-changes.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
-import type { Executor } from '../db/schema.ts';
+import type { Database } from '../db/schema.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { containerName } from './container-spec.ts';
+import { containerName, needsNewContainer } from './container-spec.ts';
+import { changedFields, editedModel, readModel } from './edit.ts';
 import { EngineProbe } from './engine-probe.ts';
 import { inspectModelFolder, listModelFolders, resolveFolder } from './folders.ts';
 import { ImageGate } from './image-gate.ts';
@@ -29,7 +33,7 @@ import { shownArguments, shownVariables } from './secrets.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
-  readonly db: Executor;
+  readonly db: Kysely<Database>;
   readonly engine: DockerEngine;
   readonly table: RoutingTable;
   readonly config: Config;
@@ -116,8 +120,33 @@ export class Models {
 
   /** @throws CortexError conflict, folder_not_found, folder_outside, folder_without_model, engine_unfit */
   async create(model: NewModel): Promise<Model> {
+    const read = readModel(model, null);
+    await this.#checkFolder(read);
+    const record = await insertModel(this.#options.db, read);
+    const shown = this.#show(record);
+    this.#feed.publish({ model: shown });
+    this.#supervisor.wake();
+    return shown;
+  }
+
+  /**
+   * Changes a model. A running one whose engine has to be told starts anew; a failed one is tried again.
+   * @throws CortexError model_changed, conflict, invalid_request, folder_not_found, folder_outside, folder_without_model,
+   * engine_unfit, engine_option_unsupported; then nothing is changed
+   */
+  async update(id: string, edit: ModelEdit, username: string): Promise<Model> {
+    const { db, logger } = this.#options;
+    const before = await this.#find(id);
+    if (before.version !== edit.version) return refuseStale(db, id, before.name, edit.version);
+    const model = editedModel(before, edit);
+    const fields = changedFields(before, model);
+    if (fields.length === 0) return this.#show(before);
     await this.#checkFolder(model);
-    const record = await insertModel(this.#options.db, model);
+    await this.#checkImage(model);
+    const record = await updateModel(db, { id, version: edit.version, model, fields, username });
+    if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
+    logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
+    if (needsNewContainer(before, record)) this.#supervisor.forget(id);
     const shown = this.#show(record);
     this.#feed.publish({ model: shown });
     this.#supervisor.wake();
@@ -217,6 +246,14 @@ export class Models {
     );
   }
 
+  /** Of an image that is not here nobody can tell yet. @throws CortexError engine_option_unsupported */
+  async #checkImage(model: NewModel): Promise<void> {
+    const image = this.#image(model.engine);
+    const isHere = await this.#gate.isCached(image).catch(() => false);
+    const facts = isHere ? await this.#probe.ask(model.engine, image).catch(() => null) : null;
+    if (facts !== null) checkOptions(model, image, facts);
+  }
+
   #observed(models: readonly ObservedModel[]): void {
     for (const { record, state, reason, hint } of models) this.#remember(record, state, reason, hint);
     this.#options.table.replaceModels(
@@ -244,7 +281,7 @@ export class Models {
   }
 
   #show(record: ModelRecord): Model {
-    const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt } = record;
+    const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt, version } = record;
     const shown = this.#shown.get(id) ?? { state: 'stopped' as const, reason: null, hint: null, since: createdAt };
     return {
       id,
@@ -263,6 +300,7 @@ export class Models {
       wanted,
       ...shown,
       created_at: createdAt,
+      version,
     };
   }
 }
