@@ -1,16 +1,11 @@
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { join, sep } from 'node:path';
-import { CortexError } from '../../../contract/errors.ts';
+import { readdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Candidate, FolderInspection, FolderSummary } from '../../../contract/models.ts';
+import { type FolderFile, filesOfFolder, resolveFolder } from './folder-files.ts';
 import { GgufError, readGgufFacts } from './gguf.ts';
 
 const deepest = 4;
 const mostFolders = 2000;
-
-interface FoundFile {
-  readonly name: string;
-  readonly sizeBytes: number;
-}
 
 /** Folders below the root that hold weights, by name. A root that is not there yet has none. */
 export async function listModelFolders(root: string, usedBy: (folder: string) => string[]): Promise<FolderSummary[]> {
@@ -19,7 +14,7 @@ export async function listModelFolders(root: string, usedBy: (folder: string) =>
   const visit = async (folder: string, depth: number): Promise<void> => {
     if (found.length >= mostFolders) return;
     const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => []);
-    const { files } = await filesOf(join(root, folder), realRoot);
+    const { files } = await filesOfFolder(join(root, folder), realRoot).catch(() => ({ files: [] }));
     const formats = (['gguf', 'safetensors'] as const).filter((format) =>
       files.some((file) => file.name.endsWith(`.${format}`)),
     );
@@ -37,39 +32,10 @@ export async function listModelFolders(root: string, usedBy: (folder: string) =>
   return found.sort((a, b) => a.folder.localeCompare(b.folder));
 }
 
-/** The files of a folder, and the links in it that lead out of the root: those are not followed. */
-async function filesOf(path: string, realRoot: string): Promise<{ files: FoundFile[]; leaving: string[] }> {
-  const files: FoundFile[] = [];
-  const leaving: string[] = [];
-  for (const name of (await readdir(path).catch(() => [])).sort((a, b) => a.localeCompare(b))) {
-    const real = await realpath(join(path, name)).catch(() => null);
-    const found = real === null ? null : await stat(real).catch(() => null);
-    if (real === null || !found?.isFile()) continue;
-    if (real.startsWith(realRoot + sep)) files.push({ name, sizeBytes: found.size });
-    else leaving.push(name);
-  }
-  return { files, leaving };
-}
-
-/**
- * The real path of a folder below the root. Names come from a client: `..`, absolute paths and links out of the root are refused.
- * @throws CortexError folder_not_found, folder_outside
- */
-export async function resolveFolder(root: string, folder: string): Promise<string> {
-  if (folder.includes('\0') || folder.startsWith('/') || folder.split('/').includes('..'))
-    throw new CortexError('folder_outside', { folder, root });
-  const realRoot = await realpath(root).catch(() => null);
-  const path = realRoot === null ? null : await realpath(join(realRoot, folder)).catch(() => null);
-  if (realRoot === null || path === null || !(await stat(path)).isDirectory())
-    throw new CortexError('folder_not_found', { folder, root });
-  if (!path.startsWith(realRoot + sep)) throw new CortexError('folder_outside', { folder, root });
-  return path;
-}
-
 /** What a folder holds and which engine can run it. @throws CortexError folder_not_found, folder_outside */
 export async function inspectModelFolder(root: string, folder: string): Promise<FolderInspection> {
   const path = await resolveFolder(root, folder);
-  const { files, leaving } = await filesOf(path, await realpath(root));
+  const { files, leaving } = await filesOfFolder(path, await realpath(root));
   const problems: FolderInspection['problems'] = leaving.map((file) => ({
     file,
     message: 'This is a link to a file outside of the models folder: copy the file itself here.',
@@ -82,17 +48,23 @@ export async function inspectModelFolder(root: string, folder: string): Promise<
     problems.push({ file: null, message: 'There is no .gguf and no .safetensors file in this folder.' });
   }
   const license = files.find((file) => /^(licen[cs]e|notice)(\.|$)/i.test(file.name));
-  return { folder, candidates, problems, files: [...files], license_file: license?.name ?? null };
+  return {
+    folder,
+    candidates,
+    problems,
+    files: files.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
+    license_file: license?.name ?? null,
+  };
 }
 
 const partOfSet = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
 
 async function ggufCandidates(
   path: string,
-  files: readonly FoundFile[],
+  files: readonly FolderFile[],
   problems: FolderInspection['problems'],
 ): Promise<Candidate[]> {
-  const sets = new Map<string, FoundFile[]>();
+  const sets = new Map<string, FolderFile[]>();
   for (const file of files) {
     if (!file.name.endsWith('.gguf')) continue;
     const set = partOfSet.exec(file.name);
@@ -130,7 +102,7 @@ async function ggufCandidates(
   return candidates;
 }
 
-function faultOfSet(name: string, parts: readonly FoundFile[]): string | null {
+function faultOfSet(name: string, parts: readonly FolderFile[]): string | null {
   const expected = Number(partOfSet.exec(name)?.[3] ?? 1);
   if (expected === 0) return 'By its name this set has no part: the file was renamed.';
   if (expected === 1) return null;
@@ -149,7 +121,7 @@ function faultOfSet(name: string, parts: readonly FoundFile[]): string | null {
 
 function safetensorsCandidate(
   folder: string,
-  files: readonly FoundFile[],
+  files: readonly FolderFile[],
   problems: FolderInspection['problems'],
 ): Candidate[] {
   const weights = files.filter((file) => file.name.endsWith('.safetensors'));

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { ggufFileTypes } from './formats/ggml-types.ts';
 
 export interface GgufFacts {
   readonly architecture: string | null;
@@ -13,41 +14,6 @@ const readLimitBytes = 2 * 1024 * 1024;
 const longestText = 65_536;
 const mostEntries = 4096;
 const deepestArray = 4;
-
-// llama.cpp's enum llama_ftype: the number under general.file_type.
-const fileTypes: Readonly<Record<number, string>> = {
-  0: 'F32',
-  1: 'F16',
-  2: 'Q4_0',
-  3: 'Q4_1',
-  7: 'Q8_0',
-  8: 'Q5_0',
-  9: 'Q5_1',
-  10: 'Q2_K',
-  11: 'Q3_K_S',
-  12: 'Q3_K_M',
-  13: 'Q3_K_L',
-  14: 'Q4_K_S',
-  15: 'Q4_K_M',
-  16: 'Q5_K_S',
-  17: 'Q5_K_M',
-  18: 'Q6_K',
-  19: 'IQ2_XXS',
-  20: 'IQ2_XS',
-  21: 'Q2_K_S',
-  22: 'IQ3_XS',
-  23: 'IQ3_XXS',
-  24: 'IQ1_S',
-  25: 'IQ4_NL',
-  26: 'IQ3_S',
-  27: 'IQ3_M',
-  28: 'IQ2_S',
-  29: 'IQ2_M',
-  30: 'IQ4_XS',
-  31: 'IQ1_M',
-  32: 'BF16',
-  38: 'MXFP4',
-};
 
 /** A GGUF file that is not one, in words. */
 export class GgufError extends Error {
@@ -99,7 +65,7 @@ export function parseGgufFacts(bytes: Buffer, isWhole: boolean): GgufFacts {
     architecture,
     contextLength: whole(`${architecture}.context_length`),
     name: text('general.name'),
-    quantization: fileTypes[whole('general.file_type') ?? -1] ?? null,
+    quantization: ggufFileTypes.get(whole('general.file_type') ?? -1) ?? null,
     poolingType: whole(`${architecture}.pooling_type`),
   };
 }
