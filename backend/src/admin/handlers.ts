@@ -1,7 +1,7 @@
 import type { Me } from '../../../contract/identity.ts';
 import type {
   FolderInspection,
-  FolderSummary,
+  FolderList,
   LaunchPlan,
   Model,
   ModelDraft,
@@ -35,7 +35,7 @@ export interface ModelOperations {
   stop(id: string): Promise<Model>;
   logs(id: string, tail: number): Promise<string[]>;
   changes(signal: AbortSignal): AsyncIterable<ModelChange>;
-  listFolders(): Promise<{ root: string; folders: FolderSummary[] }>;
+  listFolders(): Promise<FolderList>;
   inspectFolder(folder: string): Promise<FolderInspection>;
 }
 
