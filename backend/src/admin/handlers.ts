@@ -2,7 +2,7 @@ import type { Me } from '../../../contract/identity.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   FolderInspection,
-  FolderSummary,
+  FolderList,
   LaunchPlan,
   Model,
   ModelDraft,
@@ -37,7 +37,7 @@ export interface ModelOperations {
   stop(id: string): Promise<Model>;
   logs(id: string, tail: number): Promise<string[]>;
   changes(signal: AbortSignal): AsyncIterable<ModelChange>;
-  listFolders(): Promise<{ root: string; folders: FolderSummary[] }>;
+  listFolders(): Promise<FolderList>;
   inspectFolder(folder: string): Promise<FolderInspection>;
 }
 

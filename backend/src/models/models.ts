@@ -6,7 +6,7 @@ import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   Engine,
   FolderInspection,
-  FolderSummary,
+  FolderList,
   LaunchPlan,
   Model,
   ModelDraft,
@@ -20,12 +20,15 @@ import type { Config } from '../config.ts';
 import { refuseStale, updateModel } from '../db/model-changes.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
 import type { Database } from '../db/schema.ts';
+import { versionInName } from '../engines/help.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { containerName, needsNewContainer } from './container-spec.ts';
 import { changedFields, editedModel, readModel } from './edit.ts';
 import { EngineProbe } from './engine-probe.ts';
-import { inspectModelFolder, listModelFolders, resolveFolder } from './folders.ts';
+import { resolveFolder } from './folder-files.ts';
+import { listModelFolders } from './folder-walk.ts';
+import { inspectModelFolder } from './folders.ts';
 import { ImageGate } from './image-gate.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
@@ -196,15 +199,16 @@ export class Models {
     return this.#feed.follow(signal);
   }
 
-  async listFolders(): Promise<{ root: string; folders: FolderSummary[] }> {
+  async listFolders(): Promise<FolderList> {
     const records = await listModels(this.#options.db);
     const usedBy = (folder: string) =>
       records.filter((record) => record.folder === folder).map((record) => record.served_name);
-    return { root: this.#options.config.modelsDirHost, folders: await listModelFolders(this.#root, usedBy) };
+    return { root: this.#options.config.modelsDirHost, ...(await listModelFolders(this.#root, usedBy)) };
   }
 
   inspectFolder(folder: string): Promise<FolderInspection> {
-    return inspectModelFolder(this.#root, folder);
+    const version = (engine: Engine) => versionInName(engine, this.#image(engine));
+    return inspectModelFolder(this.#root, folder, { vllm: version('vllm'), llamacpp: version('llamacpp') });
   }
 
   get #root(): string {
@@ -233,15 +237,23 @@ export class Models {
   }
 
   async #checkFolder(model: NewModel): Promise<void> {
-    const { candidates, problems, folder } = await inspectModelFolder(this.#root, model.folder);
+    const { candidates, problems, notes, folder } = await inspectModelFolder(this.#root, model.folder);
     const fitting = candidates.find((candidate) => candidate.engine === model.engine && candidate.file === model.file);
     if (fitting !== undefined) return;
-    const reason = problems[0]?.message ?? 'it holds other files than the one that was named.';
+    const remarks = [...problems, ...notes];
+    const remark = remarks.find(({ file }) => file !== null && file === model.file) ?? remarks[0];
+    const reason = remark?.message ?? 'it holds other files than the one that was named.';
     if (candidates.length === 0) throw new CortexError('folder_without_model', { folder, reason }, { param: 'folder' });
     const engine = model.engine === 'vllm' ? 'vLLM' : 'llama.cpp';
     throw new CortexError(
       'engine_unfit',
-      { engine, reason: model.file === null ? reason : `${model.file} is not a model file of this folder.` },
+      {
+        engine,
+        reason:
+          model.file === null || remark?.file === model.file
+            ? reason
+            : `${model.file} is not a model file of this folder.`,
+      },
       { param: 'file' },
     );
   }
