@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { llamacppOptions, vllmOptions } from './engine-options/schema.ts';
+import { memoryPlan } from './memory.ts';
 import { defineRoute } from './route.ts';
 
 export const engine = z.enum(['llamacpp', 'vllm']);
@@ -147,6 +148,8 @@ export const launchPlan = z.object({
   mounts: z.array(z.string()),
   network: z.string(),
   gpus: z.boolean(),
+  /** Where its memory goes; null where its files don't tell. */
+  memory: memoryPlan.nullable(),
 });
 export type LaunchPlan = z.infer<typeof launchPlan>;
 

@@ -58,6 +58,14 @@ interface ModelsTable {
   options: Json;
   wanted: string;
   created_at: Time;
+  gpus: ColumnType<unknown, string | null | undefined, string | null>;
+}
+
+interface MemoryReportsTable {
+  model_id: string;
+  at: Time;
+  planned: NullableJson;
+  reported: Json;
 }
 
 interface UsageTable {
@@ -157,6 +165,7 @@ export interface Database {
   sessions: SessionsTable;
   api_keys: ApiKeysTable;
   models: ModelsTable;
+  memory_reports: MemoryReportsTable;
   usage: UsageTable;
   aliases: AliasesTable;
   endpoints: EndpointsTable;

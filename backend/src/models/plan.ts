@@ -25,6 +25,7 @@ export interface PlanContext {
   readonly listModels: () => Promise<readonly ModelRecord[]>;
   /** Throws where the folder can't serve the model. */
   readonly checkFolder: (model: NewModel) => Promise<void>;
+  readonly memoryOf: (model: NewModel, version: string | null) => Promise<LaunchPlan['memory']>;
 }
 
 const issueOf = (error: unknown, field: string | null = null): PlanIssue => {
@@ -51,7 +52,7 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
     network,
     gpus,
   };
-  if (model === null) return { ...plan, issues, env: [], command: [], mounts: [] };
+  if (model === null) return { ...plan, issues, env: [], command: [], mounts: [], memory: null };
 
   await context.checkFolder(model).catch((error: unknown) => issues.push(issueOf(error, 'folder')));
   if ((await context.listModels()).some((record) => record.served_name === model.served_name)) {
@@ -68,6 +69,7 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
   return {
     ...plan,
     issues,
+    memory: await context.memoryOf(model, facts.version),
     env: [...(spec.Env ?? [])],
     command: shownArguments([...(spec.Entrypoint ?? []), ...(spec.Cmd ?? [])]),
     mounts: (spec.HostConfig?.Mounts ?? []).map((mount) => `${mount.Source} → ${mount.Target} (read-only)`),
