@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { identityRoutes } from './identity.ts';
 import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
+import { memoryRoutes } from './memory.ts';
 import { modelEditRoutes } from './model-edit.ts';
 import { modelRoutes } from './models.ts';
 import type { Route } from './route.ts';
@@ -15,6 +16,7 @@ export const routes = {
   ...identityRoutes,
   ...keyRoutes,
   ...inspectorRoutes,
+  ...memoryRoutes,
   ...modelRoutes,
   ...modelEditRoutes,
   ...routingRoutes,

@@ -35,6 +35,7 @@ import { Models } from './models/models.ts';
 import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
 import { Rules } from './rules/rules.ts';
+import { GpuReadings } from './system/gpus.ts';
 import { SystemStatus } from './system/system-status.ts';
 import { createUiServer } from './ui-server.ts';
 import { UsageAnalytics } from './usage/analytics.ts';
@@ -141,7 +142,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const engine = new DockerEngine({ host: settings.DOCKER_HOST });
   closing.add(() => engine.close());
   const catalog = readCatalog({ rootDir, env: config.env });
-  const models = new Models({ db, engine, table, config, catalog, rootSecret, logger });
+  const gpuReadings = new GpuReadings({
+    dcgmUrl: settings.DCGM_EXPORTER_URL,
+    runtimes: async () => (await engine.info()).runtimes,
+  });
+  const gpus = () => gpuReadings.read();
+  const models = new Models({ db, engine, table, config, catalog, rootSecret, gpus, logger });
   models.supervise();
   closing.add(() => models.close());
 
@@ -156,6 +162,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     modelsDir: settings.CORTEX_MODELS_DIR,
     journalOk: () => journals.state.ok,
     countModels: () => models.count(),
+    gpus,
   });
   const inspector = new Inspector({ table, logger });
   const handlers = createHandlers({

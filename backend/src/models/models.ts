@@ -14,6 +14,7 @@ import type {
   ModelState,
   NewModel,
 } from '../../../contract/models.ts';
+import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import type { DockerEngine } from '../../../docker/engine.ts';
 import { type Catalog, fileOfImage, imageOf } from '../../../offline/catalog.ts';
 import type { Config } from '../config.ts';
@@ -23,13 +24,15 @@ import type { Database } from '../db/schema.ts';
 import { versionInName } from '../engines/help.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { containerName, needsNewContainer } from './container-spec.ts';
+import { containerName, factsOfName, needsNewContainer } from './container-spec.ts';
 import { changedFields, editedModel, readModel } from './edit.ts';
 import { EngineProbe } from './engine-probe.ts';
 import { resolveFolder } from './folder-files.ts';
 import { listModelFolders } from './folder-walk.ts';
 import { inspectModelFolder } from './folders.ts';
 import { ImageGate } from './image-gate.ts';
+import { ModelMemory, type ModelMemoryOptions } from './model-memory.ts';
+import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import { shownArguments, shownVariables } from './secrets.ts';
@@ -42,6 +45,7 @@ export interface ModelsOptions {
   readonly config: Config;
   readonly catalog: Catalog;
   readonly rootSecret: Buffer;
+  readonly gpus: ModelMemoryOptions['inventory'];
   readonly logger: SupervisorLogger;
 }
 
@@ -54,12 +58,16 @@ interface Shown {
   readonly since: string;
 }
 
+/** Nothing runs in them; so it is before the first look as well. */
+const restingStates: ReadonlySet<ModelState | undefined> = new Set(['stopped', 'failed', undefined]);
+
 /** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
 export class Models {
   readonly #options: ModelsOptions;
   readonly #gate: ImageGate;
   readonly #probe: EngineProbe;
   readonly #supervisor: Supervisor;
+  readonly #memory: ModelMemory;
   readonly #feed = new ChangeFeed<Change>();
   readonly #shown = new Map<string, Shown>();
 
@@ -68,6 +76,16 @@ export class Models {
     const { settings, modelsDirHost } = options.config;
     this.#gate = new ImageGate(options.engine, settings, (image) => fileOfImage(options.catalog, image));
     this.#probe = new EngineProbe(options.engine);
+    const shapes = new ModelShapes(this.#root);
+    this.#memory = new ModelMemory({
+      db: options.db,
+      inventory: options.gpus,
+      listModels: () => listModels(options.db),
+      isGone: (modelId) => restingStates.has(this.#shown.get(modelId)?.state),
+      shapeOf: (model) => shapes.shapeOf(model),
+      logs: (id, tail) => this.logs(id, tail),
+      logger: options.logger,
+    });
     this.#supervisor = new Supervisor({
       engine: options.engine,
       gate: this.#gate,
@@ -84,7 +102,7 @@ export class Models {
     });
   }
 
-  /** @throws CortexError image_not_available_offline, engine_option_unsupported at once, and nothing is changed */
+  /** @throws CortexError image_not_available_offline, engine_option_unsupported, gpu_memory_held at once, and nothing is changed */
   async start(id: string): Promise<Model> {
     const record = await this.#find(id);
     const path = await resolveFolder(this.#root, record.folder);
@@ -95,7 +113,9 @@ export class Models {
       });
     }
     const image = this.#image(record.engine);
-    if (await this.#gate.check(image)) checkOptions(record, image, await this.#probe.ask(record.engine, image));
+    const facts = (await this.#gate.check(image)) ? await this.#probe.ask(record.engine, image) : null;
+    if (facts !== null) checkOptions(record, image, facts);
+    await this.#memory.reserve(record, (facts ?? factsOfName(record.engine, image)).version);
     return this.#want(id, 'running');
   }
 
@@ -168,7 +188,16 @@ export class Models {
       network: config.settings.CORTEX_ENGINE_NETWORK,
       listModels: () => listModels(db),
       checkFolder: (model) => this.#checkFolder(model),
+      memoryOf: (model, version) => this.#memory.plan(model, null, version),
     });
+  }
+
+  async memory(id: string): Promise<RouteResponse<Routes['modelMemory']>> {
+    return this.#memory.overview(await this.#find(id));
+  }
+
+  gpus(): Promise<RouteResponse<Routes['listGpus']>> {
+    return this.#memory.gpus();
   }
 
   async stop(id: string): Promise<Model> {
@@ -267,7 +296,10 @@ export class Models {
   }
 
   #observed(models: readonly ObservedModel[]): void {
-    for (const { record, state, reason, hint } of models) this.#remember(record, state, reason, hint);
+    for (const { record, state, reason, hint } of models) {
+      if (state === 'ready' && this.#shown.get(record.id)?.state !== 'ready') this.#memory.hear(record);
+      this.#remember(record, state, reason, hint);
+    }
     this.#options.table.replaceModels(
       models.map(({ record, state, endpoint }) => ({
         modelId: record.id,
