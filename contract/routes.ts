@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { identityRoutes } from './identity.ts';
+import { imagePullRoutes } from './image-pulls.ts';
 import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
 import { modelRoutes } from './models.ts';
@@ -13,6 +14,7 @@ import { usageAnalyticsRoutes } from './usage-analytics.ts';
 export const routes = {
   ...identityRoutes,
   ...keyRoutes,
+  ...imagePullRoutes,
   ...inspectorRoutes,
   ...modelRoutes,
   ...routingRoutes,

@@ -25,7 +25,12 @@ const policy = {
   IMAGE_PULL_TIMEOUT: 5,
 };
 const engine = new DockerEngine();
-const gate = new ImageGate(engine, policy, () => 'llamacpp-server-cuda.tar');
+const gate = new ImageGate({
+  images: engine.images,
+  policy,
+  archiveFile: () => 'llamacpp-server-cuda.tar',
+  configured: [llama],
+});
 const rootSecret = randomBytes(32);
 const silent = { info: () => undefined, warn: () => undefined };
 

@@ -13,7 +13,7 @@ import type {
   NewModel,
 } from '../../../contract/models.ts';
 import type { DockerEngine } from '../../../docker/engine.ts';
-import { type Catalog, fileOfImage, imageOf } from '../../../offline/catalog.ts';
+import { type Catalog, imageOf } from '../../../offline/catalog.ts';
 import type { Config } from '../config.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
 import type { Executor } from '../db/schema.ts';
@@ -22,7 +22,7 @@ import { ChangeFeed } from './change-feed.ts';
 import { containerName } from './container-spec.ts';
 import { EngineProbe } from './engine-probe.ts';
 import { inspectModelFolder, listModelFolders, resolveFolder } from './folders.ts';
-import { ImageGate } from './image-gate.ts';
+import type { ImageGate } from './image-gate.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import { shownArguments, shownVariables } from './secrets.ts';
@@ -31,6 +31,7 @@ import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervi
 export interface ModelsOptions {
   readonly db: Executor;
   readonly engine: DockerEngine;
+  readonly gate: ImageGate;
   readonly table: RoutingTable;
   readonly config: Config;
   readonly catalog: Catalog;
@@ -59,7 +60,7 @@ export class Models {
   constructor(options: ModelsOptions) {
     this.#options = options;
     const { settings, modelsDirHost } = options.config;
-    this.#gate = new ImageGate(options.engine, settings, (image) => fileOfImage(options.catalog, image));
+    this.#gate = options.gate;
     this.#probe = new EngineProbe(options.engine);
     this.#supervisor = new Supervisor({
       engine: options.engine,

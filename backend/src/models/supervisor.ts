@@ -61,6 +61,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #memory = new Map<string, Memory>();
   readonly #busy = new Set<string>();
+  readonly #pulls = new Map<string, AbortController>();
   readonly #stopping = new AbortController();
   readonly #probes = new Agent({ connect: { timeout: probeTimeoutMs } });
   #timer: NodeJS.Timeout | null = null;
@@ -115,6 +116,8 @@ export class Supervisor {
     let busy = true;
     try {
       const records = await this.#options.listModels();
+      const isWanted = (id: string) => records.some((record) => record.id === id && record.wanted === 'running');
+      for (const [modelId, pull] of this.#pulls) if (!isWanted(modelId)) pull.abort();
       const found = await this.#containersByModel(records);
       const observed = await Promise.all(
         records.map((record) => this.#lookAt(record, found === null ? undefined : (found.get(record.id) ?? null))),
@@ -252,9 +255,9 @@ export class Supervisor {
   }
 
   async #create(record: ModelRecord): Promise<void> {
-    const { engine, gate, probe, onStep, imageOf } = this.#options;
+    const { engine, probe, onStep, imageOf } = this.#options;
     const image = imageOf(record.engine);
-    await gate.fetch(image, (text) => onStep(record.id, 'starting', text));
+    await this.#fetchImage(record.id, image);
     onStep(record.id, 'starting', 'asking the image for its options');
     const facts = await probe.ask(record.engine, image);
     checkOptions(record, image, facts);
@@ -262,6 +265,25 @@ export class Supervisor {
     onStep(record.id, 'starting', `creating the container from ${spec.Image}`);
     const id = await engine.containers.create(containerName(record.id), spec);
     await this.#startContainer(record.id, id);
+  }
+
+  /** The pull goes on only while the model is wanted. */
+  async #fetchImage(modelId: string, image: string): Promise<void> {
+    const { gate, onStep } = this.#options;
+    const unwanted = new AbortController();
+    this.#pulls.set(modelId, unwanted);
+    let phase: string | null = null;
+    try {
+      await gate.fetch(image, {
+        signal: AbortSignal.any([unwanted.signal, this.#stopping.signal]),
+        onProgress: (progress) => {
+          if (progress.phase !== phase) onStep(modelId, 'starting', `${progress.phase} ${image}`);
+          phase = progress.phase;
+        },
+      });
+    } finally {
+      this.#pulls.delete(modelId);
+    }
   }
 
   /** The key is a file inside the container: environment and arguments would stand in `docker inspect`. */

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import type { OfflinePolicy } from '../../../contract/offline-policy.ts';
 import type { Health, SystemSummary } from '../../../contract/system.ts';
 import type { Database } from '../db/schema.ts';
 import { type EngineStatusSource, readDockerStatus } from './docker-status.ts';
@@ -6,7 +7,7 @@ import { HostReadings, readGpus } from './host.ts';
 
 export interface SystemStatusOptions {
   readonly version: string;
-  readonly offlineMode: () => Promise<boolean> | boolean;
+  readonly offline: () => OfflinePolicy;
   readonly engine: EngineStatusSource;
   readonly dockerAddress: string;
   readonly db: Kysely<Database>;
@@ -45,8 +46,8 @@ export class SystemStatus {
 
   async summary(): Promise<SystemSummary> {
     const options = this.#options;
-    const [offlineMode, docker, databaseOk, host, gpus] = await Promise.all([
-      options.offlineMode(),
+    const offline = options.offline();
+    const [docker, databaseOk, host, gpus] = await Promise.all([
       this.#docker(),
       this.#databaseOk(),
       this.#host.read(options.modelsDir),
@@ -55,7 +56,8 @@ export class SystemStatus {
     return {
       version: options.version,
       started_at: this.#startedAt,
-      offline_mode: offlineMode,
+      offline_mode: offline.mode !== 'off',
+      offline,
       docker,
       database: { kind: options.databaseKind, ok: databaseOk },
       models_dir: options.modelsDir,
