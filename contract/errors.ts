@@ -424,6 +424,13 @@ export const errorDefinitions = {
     () =>
       'A model is a .gguf file, or .safetensors files with config.json and a tokenizer. Copy the missing files and try again.',
   ),
+  model_refused: define<{ model: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `The model '${p.model}' is given no container: ${p.reason}.`,
+    () => 'Correct what is named, or make the model anew.',
+  ),
   engine_unfit: define<{ engine: string; reason: string }>()(
     400,
     'invalid_request_error',

@@ -33,6 +33,7 @@ const info = z
     DockerRootDir: z.string(),
     ServerVersion: z.string(),
     Architecture: z.string(),
+    MemTotal: z.number(),
     Runtimes: z.record(z.string(), z.unknown()).nullish(),
   })
   .transform((i) => ({
@@ -43,6 +44,7 @@ const info = z
     dockerRootDir: i.DockerRootDir,
     serverVersion: i.ServerVersion,
     architecture: i.Architecture,
+    memoryBytes: i.MemTotal,
     runtimes: Object.keys(i.Runtimes ?? {}),
   }));
 export type EngineInfo = z.infer<typeof info>;

@@ -31,6 +31,7 @@ import type { RequestHandler } from './http-server.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
+import { EngineRoom } from './models/engine-room/room.ts';
 import { ImageGate } from './models/image-gate.ts';
 import { Models } from './models/models.ts';
 import { Balancer } from './routing/balancer.ts';
@@ -149,7 +150,13 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   });
   // Asks the registries where they are to be asked, so that the first page shows what they said.
   gate.status();
-  const models = new Models({ db, engine, gate, table, config, catalog, rootSecret, logger });
+  const room = new EngineRoom({
+    engine,
+    imageOf: (name) => imageOf(catalog, name),
+    models: { dir: settings.CORTEX_MODELS_DIR, dirHost: config.modelsDirHost },
+    network: settings.CORTEX_ENGINE_NETWORK,
+  });
+  const models = new Models({ db, room, gate, table, config, rootSecret, logger });
   models.supervise();
   closing.add(() => models.close());
 

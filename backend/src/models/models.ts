@@ -12,15 +12,12 @@ import type {
   ModelState,
   NewModel,
 } from '../../../contract/models.ts';
-import type { DockerEngine } from '../../../docker/engine.ts';
-import { type Catalog, imageOf } from '../../../offline/catalog.ts';
 import type { Config } from '../config.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
 import type { Executor } from '../db/schema.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { containerName } from './container-spec.ts';
-import { EngineProbe } from './engine-probe.ts';
+import type { EngineRoom } from './engine-room/room.ts';
 import { inspectModelFolder, listModelFolders, resolveFolder } from './folders.ts';
 import type { ImageGate } from './image-gate.ts';
 import { checkOptions } from './option-check.ts';
@@ -30,11 +27,10 @@ import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervi
 
 export interface ModelsOptions {
   readonly db: Executor;
-  readonly engine: DockerEngine;
+  readonly room: EngineRoom;
   readonly gate: ImageGate;
   readonly table: RoutingTable;
   readonly config: Config;
-  readonly catalog: Catalog;
   readonly rootSecret: Buffer;
   readonly logger: SupervisorLogger;
 }
@@ -52,24 +48,18 @@ interface Shown {
 export class Models {
   readonly #options: ModelsOptions;
   readonly #gate: ImageGate;
-  readonly #probe: EngineProbe;
   readonly #supervisor: Supervisor;
   readonly #feed = new ChangeFeed<Change>();
   readonly #shown = new Map<string, Shown>();
 
   constructor(options: ModelsOptions) {
     this.#options = options;
-    const { settings, modelsDirHost } = options.config;
+    const { settings } = options.config;
     this.#gate = options.gate;
-    this.#probe = new EngineProbe(options.engine);
     this.#supervisor = new Supervisor({
-      engine: options.engine,
+      room: options.room,
       gate: this.#gate,
-      probe: this.#probe,
       listModels: () => listModels(options.db),
-      imageOf: (engine) => this.#image(engine),
-      modelsDirHost,
-      network: settings.CORTEX_ENGINE_NETWORK,
       startTimeoutMs: settings.MODEL_START_TIMEOUT_SECONDS * 1000,
       rootSecret: options.rootSecret,
       onObserved: (models) => this.#observed(models),
@@ -89,7 +79,7 @@ export class Models {
       });
     }
     const image = this.#image(record.engine);
-    if (await this.#gate.check(image)) checkOptions(record, image, await this.#probe.ask(record.engine, image));
+    if (await this.#gate.check(image)) checkOptions(record, image, await this.#options.room.ask(record.engine));
     return this.#want(id, 'running');
   }
 
@@ -127,14 +117,10 @@ export class Models {
 
   /** The container as it would be made, and everything that stands against it. */
   plan(draft: ModelDraft): Promise<LaunchPlan> {
-    const { config, engine, db } = this.#options;
+    const { room, db } = this.#options;
     return planDraft(draft, {
-      engine,
+      room,
       gate: this.#gate,
-      probe: this.#probe,
-      imageOf: (name) => this.#image(name),
-      modelsDirHost: config.modelsDirHost,
-      network: config.settings.CORTEX_ENGINE_NETWORK,
       listModels: () => listModels(db),
       checkFolder: (model) => this.#checkFolder(model),
     });
@@ -156,11 +142,8 @@ export class Models {
 
   async logs(id: string, tail: number): Promise<string[]> {
     await this.#find(id);
-    const { containers } = this.#options.engine;
-    const container = await containers.inspect(containerName(id));
-    if (container === null) return [];
     const lines: string[] = [];
-    for await (const line of containers.logs(container.id, { tail })) lines.push(line);
+    for await (const line of this.#options.room.logs(id, { tail })) lines.push(line);
     return lines;
   }
 
@@ -184,7 +167,7 @@ export class Models {
   }
 
   #image(engine: Engine): string {
-    return imageOf(this.#options.catalog, engine);
+    return this.#options.room.imageOf(engine);
   }
 
   async #find(id: string): Promise<ModelRecord> {
