@@ -22,6 +22,8 @@ export interface ContainerSpec {
     /** Options by path, in the words of `mount`. */
     readonly Tmpfs?: Readonly<Record<string, string>>;
     readonly NetworkMode?: string;
+    /** Where names are asked that Docker does not know. */
+    readonly Dns?: readonly string[];
     readonly Privileged?: false;
     readonly CapDrop?: readonly string[];
     readonly SecurityOpt?: readonly string[];

@@ -52,6 +52,9 @@ export function confinement(engine: 'vllm' | 'llamacpp', memoryBytes: number | n
     Tmpfs: Object.fromEntries(
       Object.entries(sizes).map(([path, bytes]) => [path, `rw,nosuid,nodev,${options},mode=1777,size=${bytes}`]),
     ),
+    // Docker's resolver would ask the host's name servers for an engine, before 23.0.11, 25.0.5 and 26.0 also from a network
+    // without a way out (CVE-2024-29018). Of the container's own loopback nothing answers.
+    Dns: ['127.0.0.1'],
     IpcMode: 'private',
     CgroupnsMode: 'private',
     PidsLimit: mostProcesses,

@@ -57,12 +57,12 @@ export class EngineRoom {
   async prepare(): Promise<void> {
     const { engine, network } = this.#options;
     await this.#learn();
-    await engine.ensureNetwork(network, { internal: true, labels: { [labels.managed]: 'true' } });
-    // Cortex in a container reaches engines only over their network; on the host it reaches them over the bridge.
-    if (existsSync('/.dockerenv')) {
-      const self = await engine.containers.inspect(hostname());
-      if (self !== null && self.addresses[network] === undefined) await engine.connectNetwork(network, self.id);
-    }
+    // Cortex in a container of this Docker reaches engines only over their network, and they need no address of the host;
+    // on the host it reaches them over the bridge.
+    const self = existsSync('/.dockerenv') ? await engine.containers.inspect(hostname()) : null;
+    const marks = { [labels.managed]: 'true' };
+    await engine.ensureNetwork(network, { internal: true, hostAddress: self === null, labels: marks });
+    if (self !== null && self.addresses[network] === undefined) await engine.connectNetwork(network, self.id);
   }
 
   /** What the engine's image tells of itself. */
