@@ -136,7 +136,7 @@ describe('a GGUF model', () => {
     const { candidates, problems } = await inspect();
     expect(candidates).toEqual([]);
     expect(problems).toEqual([
-      { file: 'm.gguf', message: expect.stringMatching(/it is cut short: 100 of [\d,]+ bytes are missing\.$/) },
+      { file: 'm.gguf', message: expect.stringMatching(/it is cut short, 100 of [\d,]+ bytes missing\.$/) },
     ]);
   });
 

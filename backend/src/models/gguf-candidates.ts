@@ -34,7 +34,7 @@ export async function ggufOffer(
       else notes.push({ file: set.first, message: note });
     } catch (error) {
       if (!(error instanceof ModelFileError)) throw error;
-      const message = `This is not a GGUF file that can be loaded: ${error.message}.`;
+      const message = `This file can't be loaded: ${error.message}.`;
       problems.push({ file: error.file ?? set.first, message });
     }
   }

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-/** A model file that can't be loaded. The message goes on after the file's name: `it is cut short: 12 bytes are missing`. */
+/** A model file that can't be loaded. The message goes on after the file's name: `it is cut short, 12 bytes missing`. */
 export class ModelFileError extends Error {
   override readonly name = 'ModelFileError';
   /** The file's name, without its folder; null where the fault is not one file's. */
