@@ -91,6 +91,8 @@ export const candidate = z.object({
   architecture: z.string().nullable(),
   context_length: z.number().int().nullable(),
   quantization: z.string().nullable(),
+  /** The engine that does not run it, and why. */
+  not_for: z.object({ engine, reason: z.string() }),
   /** What may go wrong with it, or is to be known of it; nothing here stops a start. */
   warnings: z.array(z.string()),
 });

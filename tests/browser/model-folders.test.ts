@@ -67,6 +67,7 @@ it.each(['light', 'dark'] as const)(
       const models = page.getByRole('list', { name: 'Models' });
       await models.getByText('Q4_K_M').waitFor();
       expect(await models.getByRole('listitem').count()).toBe(2);
+      await models.getByText('Not for vLLM').first().waitFor();
       await models.getByText("llama9 is not in llama.cpp's list").waitFor();
       await page.getByRole('region', { name: "Can't be served" }).getByText('tiny-F16.gguf').waitFor();
       await page.getByText('it is cut short, 123 of').waitFor();

@@ -40,3 +40,12 @@ const llamacppDoubt = (name: string): string | null =>
   llamacppArchitectures.has(name)
     ? null
     : `${name} is not in llama.cpp's list of architectures that Cortex knows. A newer build may have it.`;
+
+/** The engine that does not run what this one does, and why: each reads a format of its own. */
+export const unfitEngine = (runs: Engine): { engine: Engine; reason: string } =>
+  runs === 'vllm'
+    ? { engine: 'llamacpp', reason: 'It reads GGUF files only; llama.cpp brings a converter (convert_hf_to_gguf.py).' }
+    : {
+        engine: 'vllm',
+        reason: 'It reads safetensors; GGUF it takes as an experiment at best, and not in every version.',
+      };

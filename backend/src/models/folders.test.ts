@@ -54,6 +54,7 @@ describe('a GGUF model', () => {
       {
         ...{ engine: 'llamacpp', task: 'generate', file: 'tiny.gguf', label: 'Cortex tiny test model', parts: 1 },
         ...{ sizeBytes: bytes.length, architecture: 'llama', context_length: 4096, quantization: 'F32', warnings: [] },
+        not_for: { engine: 'vllm', reason: expect.any(String) },
       },
     ]);
   });

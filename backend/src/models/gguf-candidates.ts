@@ -1,5 +1,5 @@
 import type { Candidate, FileRemark } from '../../../contract/models.ts';
-import { architectureDoubt } from '../engines/architectures.ts';
+import { architectureDoubt, unfitEngine } from '../engines/architectures.ts';
 import { llamacppCompanions, llamacppEncoders } from '../engines/llamacpp-architectures.ts';
 import type { FolderFile } from './folder-files.ts';
 import { ModelFileError } from './formats/byte-source.ts';
@@ -90,6 +90,7 @@ function candidateOf(set: GgufSet, model: GgufModel, version: string | null): Ca
     architecture,
     context_length: numberOf(model, `${architecture}.context_length`),
     quantization: quantizationOf(model),
+    not_for: unfitEngine('llamacpp'),
     warnings: warningsOf(model, architecture, task, pooling, version),
   };
 }

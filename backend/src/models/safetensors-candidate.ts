@@ -1,5 +1,5 @@
 import type { Candidate, FileRemark } from '../../../contract/models.ts';
-import { architectureDoubt } from '../engines/architectures.ts';
+import { architectureDoubt, unfitEngine } from '../engines/architectures.ts';
 import type { FolderFile } from './folder-files.ts';
 import { ModelFileError } from './formats/byte-source.ts';
 import { readConfigFile, readShardIndex } from './formats/json-file.ts';
@@ -93,6 +93,7 @@ async function candidateOf(
         ? longestSentence
         : facts.contextLength,
     quantization,
+    not_for: unfitEngine('vllm'),
     warnings: warnings.filter((warning) => warning !== null),
   };
 }

@@ -31,6 +31,9 @@ export function FolderContents({
                     )}
                   </span>
                   <span className="mt-1 block text-muted">{describe(one)}</span>
+                  <span className="mt-1 block text-xs text-muted">
+                    Not for {engineNames[one.not_for.engine]}: {one.not_for.reason}
+                  </span>
                   {one.warnings.map((warning) => (
                     <span key={warning} className="mt-1 block text-warn">
                       ▲ {warning}
