@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { llamacppOptions, vllmOptions } from './engine-options/schema.ts';
+import { memoryPlan } from './memory.ts';
 import { modelSource } from './model-source.ts';
 import { defineRoute } from './route.ts';
 
@@ -24,7 +25,7 @@ export const servedName = z
 export type LlamacppOptions = z.infer<typeof llamacppOptions>;
 export type VllmOptions = z.infer<typeof vllmOptions>;
 
-const modelBase = z.object({
+export const modelBase = z.object({
   name: z.string().trim().min(1).max(128),
   served_name: servedName,
   task: task.default('generate'),
@@ -49,6 +50,8 @@ export type NewModel = z.infer<typeof newModel>;
 /** A model as somebody begins to describe it: the fields of a new model, not checked yet. */
 export const modelDraft = z.object({
   engine,
+  /** Of the model that it shall become, where there is one already. */
+  id: z.string().optional(),
   name: z.unknown().optional(),
   served_name: z.unknown().optional(),
   task: z.unknown().optional(),
@@ -77,6 +80,8 @@ export const model = z.object({
   /** Since when it has been in this state. */
   since: z.iso.datetime(),
   created_at: z.iso.datetime(),
+  /** Counts its changes; an edit names the one that it was made from. */
+  version: z.number().int(),
 });
 export type Model = z.infer<typeof model>;
 
@@ -170,6 +175,10 @@ export const launchPlan = z.object({
   mounts: z.array(z.string()),
   network: z.string(),
   gpus: z.boolean(),
+  /** Whether its engine has to start anew, of a draft for a model that is there. */
+  restarts: z.boolean(),
+  /** Where its memory goes; null where its files don't tell. */
+  memory: memoryPlan.nullable(),
 });
 export type LaunchPlan = z.infer<typeof launchPlan>;
 

@@ -1,7 +1,10 @@
 import type { z } from 'zod';
 import { identityRoutes } from './identity.ts';
+import { imagePullRoutes } from './image-pulls.ts';
 import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
+import { memoryRoutes } from './memory.ts';
+import { modelEditRoutes } from './model-edit.ts';
 import { modelRoutes } from './models.ts';
 import type { Route } from './route.ts';
 import { routingRoutes } from './routing.ts';
@@ -13,8 +16,11 @@ import { usageAnalyticsRoutes } from './usage-analytics.ts';
 export const routes = {
   ...identityRoutes,
   ...keyRoutes,
+  ...imagePullRoutes,
   ...inspectorRoutes,
+  ...memoryRoutes,
   ...modelRoutes,
+  ...modelEditRoutes,
   ...routingRoutes,
   ...systemRoutes,
   ...usageRoutes,

@@ -6,7 +6,7 @@ import type { InspectedRequest } from '../../contract/inspector.ts';
 import type { UsageRecord } from '../../contract/usage.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { readLoadedBill } from '../../offline/bill-file.ts';
-import { readCatalog } from '../../offline/catalog.ts';
+import { fileOfImage, imageOf, readCatalog } from '../../offline/catalog.ts';
 import { imageReadiness } from '../../offline/readiness.ts';
 import { createHandlers } from './admin/handlers.ts';
 import { createAdminServer } from './admin/server.ts';
@@ -27,14 +27,17 @@ import { Queues } from './gateway/queue.ts';
 import { RedisLimits } from './gateway/redis-limits.ts';
 import type { Timing } from './gateway/timing.ts';
 import { openTraces, type TraceOptions } from './gateway/traces.ts';
-import type { RequestHandler } from './http-server.ts';
+import type { RequestHandler } from './http/node-server.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
+import { EngineRoom } from './models/engine-room/room.ts';
+import { ImageGate } from './models/image-gate.ts';
 import { Models } from './models/models.ts';
 import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
 import { Rules } from './rules/rules.ts';
+import { GpuReadings } from './system/gpus.ts';
 import { SystemStatus } from './system/system-status.ts';
 import { createUiServer } from './ui-server.ts';
 import { UsageAnalytics } from './usage/analytics.ts';
@@ -43,6 +46,7 @@ import { UsageRetention } from './usage/retention.ts';
 import { UsageWriter } from './usage/writer.ts';
 import { listenInWorkers } from './workers/listen-in-workers.ts';
 import type { WorkerState } from './workers/messages.ts';
+import { WorkerStates } from './workers/worker-states.ts';
 
 const republishMs = 15_000;
 const graceMs = 10_000;
@@ -140,14 +144,33 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const engine = new DockerEngine({ host: settings.DOCKER_HOST });
   closing.add(() => engine.close());
   const catalog = readCatalog({ rootDir, env: config.env });
-  const models = new Models({ db, engine, table, config, catalog, rootSecret, logger });
+  const gpuReadings = new GpuReadings({
+    dcgmUrl: settings.DCGM_EXPORTER_URL,
+    runtimes: async () => (await engine.info()).runtimes,
+  });
+  const gpus = () => gpuReadings.read();
+  const gate = new ImageGate({
+    images: engine.images,
+    policy: settings,
+    archiveFile: (image) => fileOfImage(catalog, image),
+    configured: [imageOf(catalog, 'vllm'), imageOf(catalog, 'llamacpp')],
+  });
+  // Asks the registries where they are to be asked, so that the first page shows what they said.
+  gate.status();
+  const room = new EngineRoom({
+    engine,
+    imageOf: (name) => imageOf(catalog, name),
+    models: { dir: settings.CORTEX_MODELS_DIR, dirHost: config.modelsDirHost },
+    network: settings.CORTEX_ENGINE_NETWORK,
+  });
+  const models = new Models({ db, room, gate, table, config, rootSecret, gpus, logger });
   models.supervise();
   closing.add(() => models.close());
 
-  const offlineMode = (): boolean => settings.OFFLINE_MODE;
+  const offlineMode = (): boolean => gate.status().mode !== 'off';
   const system = new SystemStatus({
     version,
-    offlineMode,
+    offline: () => gate.status(),
     engine,
     dockerAddress: settings.DOCKER_HOST,
     db,
@@ -155,11 +178,13 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     modelsDir: settings.CORTEX_MODELS_DIR,
     journalOk: () => journals.state.ok,
     countModels: () => models.count(),
+    gpus,
   });
   const inspector = new Inspector({ table, logger });
   const handlers = createHandlers({
     identity,
     models,
+    gate,
     rules,
     inspector,
     system,
@@ -189,11 +214,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const queues = new Queues();
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());
-  const runningInWorkers = new Map<number, WorkerState['running']>();
-  const running = (model: string) =>
-    [...runningInWorkers.values()].reduce((sum, models) => sum + (models[model] ?? 0), queues.running(model));
-  const load = { running, depth: (model: string) => queues.depth(model) };
-  const metrics = new Metrics({ table, balancer, queues: load, journals, limits });
+  const workerStates = new WorkerStates(balancer);
+  const load = {
+    running: (model: string) => queues.running(model) + workerStates.running(model),
+    depth: (model: string) => queues.depth(model),
+  };
+  const metrics = new Metrics({ table, endpoints: workerStates, queues: load, journals, limits });
   // Workers have it in their journals by now.
   const onJournalled = (record: UsageRecord, timing: Timing) => {
     metrics.observe(record, timing);
@@ -211,8 +237,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const gateway = createGateway({ table, balancer, queues, limits, client, traces, settings, ...heard, logger });
   const onState = (slot: number, state: WorkerState | null) => {
     journals.heard(slot, state?.journal ?? null);
-    if (state === null) runningInWorkers.delete(slot);
-    else runningInWorkers.set(slot, state.running);
+    workerStates.heard(slot, state);
     writer.wake();
   };
 
@@ -225,7 +250,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const { GATEWAY_HOST: host } = settings;
   const apiListener =
     settings.GATEWAY_WORKERS === 1
-      ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT')
+      ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT', gateway)
       : await listenInWorkers(api, {
           ...{ table, limits, queues, onRecord: onJournalled, onState, onInspected },
           journalDir: (slot) => journals.folderOf(slot),

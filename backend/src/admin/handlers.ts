@@ -1,4 +1,7 @@
+import { CortexError } from '../../../contract/errors.ts';
 import type { Me } from '../../../contract/identity.ts';
+import type { ImagePull } from '../../../contract/image-pulls.ts';
+import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   FolderInspection,
   FolderList,
@@ -9,6 +12,7 @@ import type {
   NewModel,
 } from '../../../contract/models.ts';
 import { rightsOf } from '../../../contract/rights.ts';
+import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import type { ImageReadiness } from '../../../contract/system.ts';
 import type { SessionRecord } from '../db/identity-records.ts';
 import type { Inspector } from '../gateway/inspector.ts';
@@ -29,19 +33,29 @@ export interface ModelOperations {
   list(): Promise<Model[]>;
   get(id: string): Promise<Model>;
   create(model: NewModel): Promise<Model>;
+  update(id: string, edit: ModelEdit, username: string): Promise<Model>;
   plan(draft: ModelDraft): Promise<LaunchPlan>;
   delete(id: string): Promise<void>;
   start(id: string): Promise<Model>;
   stop(id: string): Promise<Model>;
   logs(id: string, tail: number): Promise<string[]>;
+  memory(id: string): Promise<RouteResponse<Routes['modelMemory']>>;
+  gpus(): Promise<RouteResponse<Routes['listGpus']>>;
   changes(signal: AbortSignal): AsyncIterable<ModelChange>;
   listFolders(): Promise<FolderList>;
   inspectFolder(folder: string): Promise<FolderInspection>;
 }
 
+/** The part of the image gate that routes call. */
+export interface ImagePullOperations {
+  pulls(): ImagePull[];
+  cancel(image: string): boolean;
+}
+
 export interface HandlerParts {
   readonly identity: Identity;
   readonly models: ModelOperations;
+  readonly gate: ImagePullOperations;
   readonly rules: Rules;
   readonly inspector: Inspector;
   readonly system: SystemStatus;
@@ -56,7 +70,7 @@ const ok = { status: 'ok' } as const;
 
 /** Every route's handler: a few lines over the parts. */
 export function createHandlers(parts: HandlerParts): Handlers {
-  const { identity, models, rules, inspector, system, usage } = parts;
+  const { identity, models, gate, rules, inspector, system, usage } = parts;
 
   const meOf = async (session: SessionRecord): Promise<Me> => ({
     user: {
@@ -94,6 +108,9 @@ export function createHandlers(parts: HandlerParts): Handlers {
 
     listModels: async () => ({ models: await models.list() }),
     createModel: async ({ body }) => ({ model: await models.create(body) }),
+    updateModel: async ({ params, body }, { session }) => ({
+      model: await models.update(params.id, body, session.user.username),
+    }),
     planModel: ({ body }) => models.plan(body),
     getModel: async ({ params }) => ({ model: await models.get(params.id) }),
     deleteModel: async ({ params }) => {
@@ -103,9 +120,17 @@ export function createHandlers(parts: HandlerParts): Handlers {
     startModel: async ({ params }) => ({ model: await models.start(params.id) }),
     stopModel: async ({ params }) => ({ model: await models.stop(params.id) }),
     modelLogs: async ({ params, query }) => ({ lines: await models.logs(params.id, query.tail) }),
+    modelMemory: ({ params }) => models.memory(params.id),
+    listGpus: () => models.gpus(),
     modelEvents: (_request, context) => models.changes(context.signal),
     listFolders: () => models.listFolders(),
     inspectFolder: ({ query }) => models.inspectFolder(query.folder),
+
+    listImagePulls: async () => ({ pulls: gate.pulls() }),
+    cancelImagePull: async ({ body }) => {
+      if (!gate.cancel(body.image)) throw new CortexError('not_found', { what: 'image pull', id: body.image });
+      return { status: 'cancelled' };
+    },
 
     getRouting: () => rules.all(),
     setAlias: async ({ body }) => {

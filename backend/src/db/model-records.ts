@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { llamacppOptions, vllmOptions } from '../../../contract/engine-options/schema.ts';
 import { CortexError } from '../../../contract/errors.ts';
+import { type GpuShare, gpuShare } from '../../../contract/memory.ts';
 import { engine, type NewModel, task } from '../../../contract/models.ts';
 import { newId } from './ids.ts';
 import { isUniqueViolation } from './open.ts';
@@ -10,7 +11,14 @@ export const wanted = z.enum(['running', 'stopped']);
 export type Wanted = z.infer<typeof wanted>;
 
 /** What the operator wants of a model. What it is doing is never stored: it is observed. */
-export type ModelRecord = NewModel & { readonly id: string; readonly wanted: Wanted; readonly createdAt: string };
+export type ModelRecord = NewModel & {
+  readonly id: string;
+  readonly wanted: Wanted;
+  readonly createdAt: string;
+  readonly version: number;
+  /** What it was given at its last start; absent where nobody knew which GPUs there are, and it gets all. */
+  readonly gpus?: readonly GpuShare[];
+};
 
 const base = z.object({
   id: z.string(),
@@ -20,13 +28,21 @@ const base = z.object({
   folder: z.string(),
   wanted,
   created_at: z.date().transform((date) => date.toISOString()),
+  version: z.number(),
+  gpus: z.array(gpuShare).nullable(),
 });
 const row = z
   .discriminatedUnion('engine', [
     base.extend({ engine: z.literal(engine.enum.llamacpp), file: z.string(), options: llamacppOptions }),
     base.extend({ engine: z.literal(engine.enum.vllm), file: z.null(), options: vllmOptions }),
   ])
-  .transform(({ created_at, ...model }): ModelRecord => ({ ...model, createdAt: created_at }));
+  .transform(
+    ({ created_at, gpus, ...model }): ModelRecord => ({
+      ...model,
+      createdAt: created_at,
+      ...(gpus === null ? {} : { gpus }),
+    }),
+  );
 
 /** All models, oldest first. */
 export async function listModels(db: Executor): Promise<ModelRecord[]> {
@@ -41,7 +57,8 @@ export async function findModel(db: Executor, id: string): Promise<ModelRecord |
 
 /** @throws CortexError conflict where another model is served under the name */
 export async function insertModel(db: Executor, model: NewModel): Promise<ModelRecord> {
-  const record: ModelRecord = { ...model, id: newId('mdl'), wanted: 'stopped', createdAt: new Date().toISOString() };
+  const createdAt = new Date().toISOString();
+  const record: ModelRecord = { ...model, id: newId('mdl'), wanted: 'stopped', createdAt, version: 1 };
   try {
     await db
       .insertInto('models')
@@ -59,11 +76,16 @@ export async function insertModel(db: Executor, model: NewModel): Promise<ModelR
       })
       .execute();
   } catch (error) {
-    if (!isUniqueViolation(error)) throw error;
-    const detail = `Another model is served as '${model.served_name}'.`;
-    throw new CortexError('conflict', { detail }, { cause: error, param: 'served_name' });
+    throw servedNameTaken(model.served_name, error);
   }
   return record;
+}
+
+/** The conflict where a write broke the uniqueness of served names; the error itself where it is another one. */
+export function servedNameTaken(servedName: string, error: unknown): unknown {
+  if (!isUniqueViolation(error)) return error;
+  const detail = `Another model is served as '${servedName}'.`;
+  return new CortexError('conflict', { detail }, { cause: error, param: 'served_name' });
 }
 
 /** Sets what is wanted; tells whether there is such a model. */

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Kysely } from 'kysely';
 import { CortexError } from '../../../contract/errors.ts';
+import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   Engine,
   FolderInspection,
@@ -12,32 +14,36 @@ import type {
   ModelState,
   NewModel,
 } from '../../../contract/models.ts';
-import type { DockerEngine } from '../../../docker/engine.ts';
-import { type Catalog, fileOfImage, imageOf } from '../../../offline/catalog.ts';
+import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import type { Config } from '../config.ts';
+import { refuseStale, updateModel } from '../db/model-changes.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
-import type { Executor } from '../db/schema.ts';
+import type { Database } from '../db/schema.ts';
 import { versionInName } from '../engines/help.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { containerName } from './container-spec.ts';
-import { EngineProbe } from './engine-probe.ts';
+import { factsOfName, needsNewContainer } from './container-spec.ts';
+import { changedFields, editedModel, readModel } from './edit.ts';
+import type { EngineRoom } from './engine-room/room.ts';
 import { resolveFolder } from './folder-files.ts';
 import { listModelFolders } from './folder-walk.ts';
 import { inspectModelFolder } from './folders.ts';
-import { ImageGate } from './image-gate.ts';
+import type { ImageGate } from './image-gate.ts';
+import { ModelMemory, type ModelMemoryOptions } from './model-memory.ts';
+import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import { shownArguments, shownVariables } from './secrets.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
-  readonly db: Executor;
-  readonly engine: DockerEngine;
+  readonly db: Kysely<Database>;
+  readonly room: EngineRoom;
+  readonly gate: ImageGate;
   readonly table: RoutingTable;
   readonly config: Config;
-  readonly catalog: Catalog;
   readonly rootSecret: Buffer;
+  readonly gpus: ModelMemoryOptions['inventory'];
   readonly logger: SupervisorLogger;
 }
 
@@ -50,28 +56,36 @@ interface Shown {
   readonly since: string;
 }
 
+/** Nothing runs in them; so it is before the first look as well. */
+const restingStates: ReadonlySet<ModelState | undefined> = new Set(['stopped', 'failed', undefined]);
+
 /** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
 export class Models {
   readonly #options: ModelsOptions;
   readonly #gate: ImageGate;
-  readonly #probe: EngineProbe;
   readonly #supervisor: Supervisor;
+  readonly #memory: ModelMemory;
   readonly #feed = new ChangeFeed<Change>();
   readonly #shown = new Map<string, Shown>();
 
   constructor(options: ModelsOptions) {
     this.#options = options;
-    const { settings, modelsDirHost } = options.config;
-    this.#gate = new ImageGate(options.engine, settings, (image) => fileOfImage(options.catalog, image));
-    this.#probe = new EngineProbe(options.engine);
-    this.#supervisor = new Supervisor({
-      engine: options.engine,
-      gate: this.#gate,
-      probe: this.#probe,
+    const { settings } = options.config;
+    this.#gate = options.gate;
+    const shapes = new ModelShapes(this.#root);
+    this.#memory = new ModelMemory({
+      db: options.db,
+      inventory: options.gpus,
       listModels: () => listModels(options.db),
-      imageOf: (engine) => this.#image(engine),
-      modelsDirHost,
-      network: settings.CORTEX_ENGINE_NETWORK,
+      isGone: (modelId) => restingStates.has(this.#shown.get(modelId)?.state),
+      shapeOf: (model) => shapes.shapeOf(model),
+      logs: (id, tail) => this.logs(id, tail),
+      logger: options.logger,
+    });
+    this.#supervisor = new Supervisor({
+      room: options.room,
+      gate: this.#gate,
+      listModels: () => listModels(options.db),
       startTimeoutMs: settings.MODEL_START_TIMEOUT_SECONDS * 1000,
       rootSecret: options.rootSecret,
       onObserved: (models) => this.#observed(models),
@@ -80,7 +94,7 @@ export class Models {
     });
   }
 
-  /** @throws CortexError image_not_available_offline, engine_option_unsupported at once, and nothing is changed */
+  /** @throws CortexError image_not_available_offline, engine_option_unsupported, gpu_memory_held at once, and nothing is changed */
   async start(id: string): Promise<Model> {
     const record = await this.#find(id);
     const path = await resolveFolder(this.#root, record.folder);
@@ -91,7 +105,9 @@ export class Models {
       });
     }
     const image = this.#image(record.engine);
-    if (await this.#gate.check(image)) checkOptions(record, image, await this.#probe.ask(record.engine, image));
+    const facts = (await this.#gate.check(image)) ? await this.#options.room.ask(record.engine) : null;
+    if (facts !== null) checkOptions(record, image, facts);
+    await this.#memory.reserve(record, (facts ?? factsOfName(record.engine, image)).version);
     return this.#want(id, 'running');
   }
 
@@ -119,8 +135,33 @@ export class Models {
 
   /** @throws CortexError conflict, folder_not_found, folder_outside, folder_without_model, engine_unfit */
   async create(model: NewModel): Promise<Model> {
+    const read = readModel(model, null);
+    await this.#checkFolder(read);
+    const record = await insertModel(this.#options.db, read);
+    const shown = this.#show(record);
+    this.#feed.publish({ model: shown });
+    this.#supervisor.wake();
+    return shown;
+  }
+
+  /**
+   * Changes a model. A running one whose engine has to be told starts anew; a failed one is tried again.
+   * @throws CortexError model_changed, conflict, invalid_request, folder_not_found, folder_outside, folder_without_model,
+   * engine_unfit, engine_option_unsupported; then nothing is changed
+   */
+  async update(id: string, edit: ModelEdit, username: string): Promise<Model> {
+    const { db, logger } = this.#options;
+    const before = await this.#find(id);
+    if (before.version !== edit.version) return refuseStale(db, id, before.name, edit.version);
+    const model = editedModel(before, edit);
+    const fields = changedFields(before, model);
+    if (fields.length === 0) return this.#show(before);
     await this.#checkFolder(model);
-    const record = await insertModel(this.#options.db, model);
+    await this.#checkImage(model);
+    const record = await updateModel(db, { id, version: edit.version, model, fields, username });
+    if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
+    logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
+    if (needsNewContainer(before, record)) this.#supervisor.forget(id);
     const shown = this.#show(record);
     this.#feed.publish({ model: shown });
     this.#supervisor.wake();
@@ -129,17 +170,22 @@ export class Models {
 
   /** The container as it would be made, and everything that stands against it. */
   plan(draft: ModelDraft): Promise<LaunchPlan> {
-    const { config, engine, db } = this.#options;
+    const { room, db } = this.#options;
     return planDraft(draft, {
-      engine,
+      room,
       gate: this.#gate,
-      probe: this.#probe,
-      imageOf: (name) => this.#image(name),
-      modelsDirHost: config.modelsDirHost,
-      network: config.settings.CORTEX_ENGINE_NETWORK,
       listModels: () => listModels(db),
       checkFolder: (model) => this.#checkFolder(model),
+      memoryOf: (model, version) => this.#memory.plan(model, null, version),
     });
+  }
+
+  async memory(id: string): Promise<RouteResponse<Routes['modelMemory']>> {
+    return this.#memory.overview(await this.#find(id));
+  }
+
+  gpus(): Promise<RouteResponse<Routes['listGpus']>> {
+    return this.#memory.gpus();
   }
 
   async stop(id: string): Promise<Model> {
@@ -158,11 +204,8 @@ export class Models {
 
   async logs(id: string, tail: number): Promise<string[]> {
     await this.#find(id);
-    const { containers } = this.#options.engine;
-    const container = await containers.inspect(containerName(id));
-    if (container === null) return [];
     const lines: string[] = [];
-    for await (const line of containers.logs(container.id, { tail })) lines.push(line);
+    for await (const line of this.#options.room.logs(id, { tail })) lines.push(line);
     return lines;
   }
 
@@ -187,7 +230,7 @@ export class Models {
   }
 
   #image(engine: Engine): string {
-    return imageOf(this.#options.catalog, engine);
+    return this.#options.room.imageOf(engine);
   }
 
   async #find(id: string): Promise<ModelRecord> {
@@ -229,8 +272,19 @@ export class Models {
     );
   }
 
+  /** Of an image that is not here nobody can tell yet. @throws CortexError engine_option_unsupported */
+  async #checkImage(model: NewModel): Promise<void> {
+    const image = this.#image(model.engine);
+    const isHere = await this.#gate.isCached(image).catch(() => false);
+    const facts = isHere ? await this.#options.room.ask(model.engine).catch(() => null) : null;
+    if (facts !== null) checkOptions(model, image, facts);
+  }
+
   #observed(models: readonly ObservedModel[]): void {
-    for (const { record, state, reason, hint } of models) this.#remember(record, state, reason, hint);
+    for (const { record, state, reason, hint } of models) {
+      if (state === 'ready' && this.#shown.get(record.id)?.state !== 'ready') this.#memory.hear(record);
+      this.#remember(record, state, reason, hint);
+    }
     this.#options.table.replaceModels(
       models.map(({ record, state, endpoint }) => ({
         modelId: record.id,
@@ -256,7 +310,7 @@ export class Models {
   }
 
   #show(record: ModelRecord): Model {
-    const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt } = record;
+    const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt, version } = record;
     const shown = this.#shown.get(id) ?? { state: 'stopped' as const, reason: null, hint: null, since: createdAt };
     return {
       id,
@@ -275,6 +329,7 @@ export class Models {
       wanted,
       ...shown,
       created_at: createdAt,
+      version,
     };
   }
 }

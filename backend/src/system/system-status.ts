@@ -1,12 +1,14 @@
 import { type Kysely, sql } from 'kysely';
+import type { GpuInventory } from '../../../contract/memory.ts';
+import type { OfflinePolicy } from '../../../contract/offline-policy.ts';
 import type { Health, SystemSummary } from '../../../contract/system.ts';
 import type { Database } from '../db/schema.ts';
 import { type EngineStatusSource, readDockerStatus } from './docker-status.ts';
-import { HostReadings, readGpus } from './host.ts';
+import { HostReadings } from './host.ts';
 
 export interface SystemStatusOptions {
   readonly version: string;
-  readonly offlineMode: () => Promise<boolean> | boolean;
+  readonly offline: () => OfflinePolicy;
   readonly engine: EngineStatusSource;
   readonly dockerAddress: string;
   readonly db: Kysely<Database>;
@@ -15,6 +17,7 @@ export interface SystemStatusOptions {
   /** False while the usage journal can't be written. */
   readonly journalOk: () => boolean;
   readonly countModels: () => { readonly ready: number; readonly total: number };
+  readonly gpus: () => Promise<GpuInventory>;
 }
 
 /** What the server says of itself and of the machine that it runs on. */
@@ -45,22 +48,23 @@ export class SystemStatus {
 
   async summary(): Promise<SystemSummary> {
     const options = this.#options;
-    const [offlineMode, docker, databaseOk, host, gpus] = await Promise.all([
-      options.offlineMode(),
+    const offline = options.offline();
+    const [docker, databaseOk, host, { gpus }] = await Promise.all([
       this.#docker(),
       this.#databaseOk(),
       this.#host.read(options.modelsDir),
-      readGpus(),
+      options.gpus(),
     ]);
     return {
       version: options.version,
       started_at: this.#startedAt,
-      offline_mode: offlineMode,
+      offline_mode: offline.mode !== 'off',
+      offline,
       docker,
       database: { kind: options.databaseKind, ok: databaseOk },
       models_dir: options.modelsDir,
       host,
-      gpus,
+      gpus: gpus.map(({ index, name, total_bytes }) => ({ index, name, memory_total_bytes: total_bytes })),
     };
   }
 
