@@ -166,6 +166,14 @@ describe('a GGUF model', () => {
   });
 });
 
+it('a name from a file is shown on one line, and no longer than a name is', async () => {
+  write('m.gguf', gguf({ 'general.name': text(`\n\u001b[31m evil\u202e ${'x'.repeat(50_000)}`) }));
+  write('n.gguf', gguf({ 'general.name': text(' \n ') }));
+  const [first, second] = (await inspect()).candidates;
+  expect(first?.label).toMatch(/^\[31m evil x{50,90}$/);
+  expect(second?.label).toBe('n');
+});
+
 describe('a GGUF file that is no model', () => {
   it.each<[string, Record<string, GgufField>, RegExp]>([
     ['a projector', { 'general.architecture': text('clip') }, /projector/],

@@ -6,7 +6,7 @@ import { ModelFileError } from './formats/byte-source.ts';
 import { ggufFileTypes } from './formats/ggml-types.ts';
 import { type GgufModel, readGgufModel } from './formats/gguf.ts';
 import { type GgufSet, ggufSets } from './gguf-sets.ts';
-import type { Offer } from './offer.ts';
+import { type Offer, printable } from './offer.ts';
 
 interface ReadSet {
   readonly set: GgufSet;
@@ -136,7 +136,8 @@ function quantizationOf(model: GgufModel): string | null {
 
 function textOf({ metadata }: GgufModel, key: string): string | null {
   const value = metadata.get(key);
-  return typeof value === 'string' && value !== '' ? value : null;
+  const shown = typeof value === 'string' ? printable(value) : '';
+  return shown === '' ? null : shown;
 }
 
 function numberOf({ metadata }: GgufModel, key: string): number | null {

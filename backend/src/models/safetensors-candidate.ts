@@ -5,7 +5,7 @@ import { ModelFileError } from './formats/byte-source.ts';
 import { readConfigFile, readShardIndex } from './formats/json-file.ts';
 import { readShards, type SafetensorsTensor } from './formats/safetensors.ts';
 import { configFacts } from './hf-config.ts';
-import type { Offer } from './offer.ts';
+import { type Offer, printable } from './offer.ts';
 import { indexOf, isAdapter, type ShardSet, shardSet } from './shard-sets.ts';
 import { hasChatTemplate, tokenizerFault } from './tokenizer-files.ts';
 
@@ -102,7 +102,7 @@ async function candidateOf(
 function modeloptMethod(config: Readonly<Record<string, unknown>> | null): string | null {
   const { quantization } = config ?? {};
   if (typeof quantization !== 'object' || quantization === null || !('quant_algo' in quantization)) return null;
-  return typeof quantization.quant_algo === 'string' ? quantization.quant_algo.slice(0, 40) : null;
+  return typeof quantization.quant_algo === 'string' ? printable(quantization.quant_algo) : null;
 }
 
 /** The dtype that most of the bytes have. */

@@ -108,6 +108,9 @@ function Folders({ onChoose }: { onChoose: (folder: string) => void }) {
       <Empty title="No model folder found" action={again}>
         Copy a folder with a .gguf file, or with .safetensors files, to <code className="font-mono">{root}</code> on the
         machine that runs Cortex.
+        {incomplete.map((sentence) => (
+          <p key={sentence}>{sentence}</p>
+        ))}
       </Empty>
     );
   }
