@@ -53,8 +53,10 @@ export async function withFile<T>(
     }
   } catch (error) {
     if (error instanceof ModelFileError) throw error.file === null ? new ModelFileError(error.message, name) : error;
-    if (error instanceof Error && 'code' in error && typeof error.code === 'string')
-      throw new ModelFileError(`it can't be read (${error.code})`, name);
+    if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+      const hint = error.code === 'EACCES' ? ', Cortex needs the right to read it' : '';
+      throw new ModelFileError(`it can't be read (${error.code})${hint}`, name);
+    }
     throw error;
   }
 }
