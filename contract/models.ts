@@ -123,6 +123,8 @@ export const candidate = z.object({
   architecture: z.string().nullable(),
   context_length: z.number().int().nullable(),
   quantization: z.string().nullable(),
+  /** The engine that does not run it, and why. */
+  not_for: z.object({ engine, reason: z.string() }),
   /** What may go wrong with it, or is to be known of it; nothing here stops a start. */
   warnings: z.array(z.string()),
 });
@@ -130,6 +132,7 @@ export type Candidate = z.infer<typeof candidate>;
 
 export const folderSummary = z.object({
   folder: z.string(),
+  /** Of its weights. */
   sizeBytes: z.number().int(),
   formats: z.array(z.enum(['gguf', 'safetensors'])),
   /** Served names of models that already use it. */
@@ -156,7 +159,7 @@ export const folderInspection = z.object({
   /** What is in the folder and is no fault: a projector, an adapter, a second copy of the weights. */
   notes: z.array(fileRemark),
   files: z.array(z.object({ name: z.string(), sizeBytes: z.number().int() })),
-  /** The folder's README or licence was found under this name. */
+  /** The licence's text was found under this name. */
   license_file: z.string().nullable(),
   /** The licence by its short name: `apache-2.0`. */
   license: z.string().nullable(),
