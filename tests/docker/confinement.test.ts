@@ -30,6 +30,7 @@ const base = (folder: string) => ({
   folder,
   wanted: 'running' as const,
   createdAt: '2026-01-01T00:00:00.000Z',
+  version: 1,
 });
 const llama = (folder: string): ModelRecord => ({
   ...base(folder),

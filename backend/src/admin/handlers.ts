@@ -1,9 +1,10 @@
 import { CortexError } from '../../../contract/errors.ts';
 import type { Me } from '../../../contract/identity.ts';
 import type { ImagePull } from '../../../contract/image-pulls.ts';
+import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   FolderInspection,
-  FolderSummary,
+  FolderList,
   LaunchPlan,
   Model,
   ModelDraft,
@@ -31,13 +32,14 @@ export interface ModelOperations {
   list(): Promise<Model[]>;
   get(id: string): Promise<Model>;
   create(model: NewModel): Promise<Model>;
+  update(id: string, edit: ModelEdit, username: string): Promise<Model>;
   plan(draft: ModelDraft): Promise<LaunchPlan>;
   delete(id: string): Promise<void>;
   start(id: string): Promise<Model>;
   stop(id: string): Promise<Model>;
   logs(id: string, tail: number): Promise<string[]>;
   changes(signal: AbortSignal): AsyncIterable<ModelChange>;
-  listFolders(): Promise<{ root: string; folders: FolderSummary[] }>;
+  listFolders(): Promise<FolderList>;
   inspectFolder(folder: string): Promise<FolderInspection>;
 }
 
@@ -103,6 +105,9 @@ export function createHandlers(parts: HandlerParts): Handlers {
 
     listModels: async () => ({ models: await models.list() }),
     createModel: async ({ body }) => ({ model: await models.create(body) }),
+    updateModel: async ({ params, body }, { session }) => ({
+      model: await models.update(params.id, body, session.user.username),
+    }),
     planModel: ({ body }) => models.plan(body),
     getModel: async ({ params }) => ({ model: await models.get(params.id) }),
     deleteModel: async ({ params }) => {

@@ -10,7 +10,12 @@ export const wanted = z.enum(['running', 'stopped']);
 export type Wanted = z.infer<typeof wanted>;
 
 /** What the operator wants of a model. What it is doing is never stored: it is observed. */
-export type ModelRecord = NewModel & { readonly id: string; readonly wanted: Wanted; readonly createdAt: string };
+export type ModelRecord = NewModel & {
+  readonly id: string;
+  readonly wanted: Wanted;
+  readonly createdAt: string;
+  readonly version: number;
+};
 
 const base = z.object({
   id: z.string(),
@@ -20,6 +25,7 @@ const base = z.object({
   folder: z.string(),
   wanted,
   created_at: z.date().transform((date) => date.toISOString()),
+  version: z.number(),
 });
 const row = z
   .discriminatedUnion('engine', [
@@ -41,7 +47,8 @@ export async function findModel(db: Executor, id: string): Promise<ModelRecord |
 
 /** @throws CortexError conflict where another model is served under the name */
 export async function insertModel(db: Executor, model: NewModel): Promise<ModelRecord> {
-  const record: ModelRecord = { ...model, id: newId('mdl'), wanted: 'stopped', createdAt: new Date().toISOString() };
+  const createdAt = new Date().toISOString();
+  const record: ModelRecord = { ...model, id: newId('mdl'), wanted: 'stopped', createdAt, version: 1 };
   try {
     await db
       .insertInto('models')
@@ -59,11 +66,16 @@ export async function insertModel(db: Executor, model: NewModel): Promise<ModelR
       })
       .execute();
   } catch (error) {
-    if (!isUniqueViolation(error)) throw error;
-    const detail = `Another model is served as '${model.served_name}'.`;
-    throw new CortexError('conflict', { detail }, { cause: error, param: 'served_name' });
+    throw servedNameTaken(model.served_name, error);
   }
   return record;
+}
+
+/** The conflict where a write broke the uniqueness of served names; the error itself where it is another one. */
+export function servedNameTaken(servedName: string, error: unknown): unknown {
+  if (!isUniqueViolation(error)) return error;
+  const detail = `Another model is served as '${servedName}'.`;
+  return new CortexError('conflict', { detail }, { cause: error, param: 'served_name' });
 }
 
 /** Sets what is wanted; tells whether there is such a model. */

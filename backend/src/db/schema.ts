@@ -1,4 +1,4 @@
-import type { ColumnType, Kysely, Transaction } from 'kysely';
+import type { ColumnType, Generated, Kysely, Transaction } from 'kysely';
 
 type Time = ColumnType<Date, Date | string, Date | string>;
 type NullableTime = ColumnType<Date | null, Date | string | null, Date | string | null>;
@@ -58,6 +58,17 @@ interface ModelsTable {
   options: Json;
   wanted: string;
   created_at: Time;
+  version: Generated<number>;
+}
+
+interface ModelChangesTable {
+  model_id: string;
+  /** That the change made. */
+  version: number;
+  at: Time;
+  username: string;
+  /** Names of fields, never what was in them. */
+  fields: Json;
 }
 
 interface UsageTable {
@@ -157,6 +168,7 @@ export interface Database {
   sessions: SessionsTable;
   api_keys: ApiKeysTable;
   models: ModelsTable;
+  model_changes: ModelChangesTable;
   usage: UsageTable;
   aliases: AliasesTable;
   endpoints: EndpointsTable;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { NewModel } from '../../../contract/models.ts';
 import type { ContainerSpec } from '../../../docker/containers.ts';
 import type { ModelRecord } from '../db/model-records.ts';
@@ -83,6 +84,22 @@ function specOf(launch: Launch, model: ModelRecord, settings: SpecSettings, grou
       ...(settings.gpus ? { DeviceRequests: [{ Driver: 'nvidia', Count: -1, Capabilities: [['gpu']] }] } : {}),
     },
   };
+}
+
+/** Whether a container that was made for the one is not right for the other. */
+export function needsNewContainer(before: ModelRecord, after: ModelRecord): boolean {
+  const told = (model: ModelRecord) => {
+    const launch = launchOf(model, { version: null, flags: null });
+    const { Env = [], ...spec } = specOf(
+      launch,
+      model,
+      { image: '', modelsDirHost: '', network: '', gpus: false },
+      null,
+    );
+    // The database keeps variables in an order of its own.
+    return { ...spec, Env: [...Env].sort() };
+  };
+  return !isDeepStrictEqual(told(before), told(after));
 }
 
 export const containerName = (modelId: string): string => `cortex-model-${modelId}`;

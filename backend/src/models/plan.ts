@@ -9,7 +9,8 @@ import {
 } from '../../../contract/models.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import type { EngineFacts } from '../engines/help.ts';
-import { factsOfName, launchOf } from './container-spec.ts';
+import { factsOfName, launchOf, needsNewContainer } from './container-spec.ts';
+import { readModel } from './edit.ts';
 import type { EngineRoom } from './engine-room/room.ts';
 import type { ImageGate } from './image-gate.ts';
 import { shownArguments, shownVariables } from './secrets.ts';
@@ -32,7 +33,9 @@ const issueOf = (error: unknown, field: string | null = null): PlanIssue => {
  * what is wrong in another: such a field is left out of the command.
  */
 export async function planDraft(draft: ModelDraft, context: PlanContext): Promise<LaunchPlan> {
-  const { model, issues } = readDraft(draft);
+  const records = await context.listModels();
+  const before = records.find(({ id }) => id === draft.id) ?? null;
+  const { model, issues } = readDraft(draft, before);
   const image = context.room.imageOf(draft.engine);
   const asked = await askImage(draft.engine, image, context);
   issues.push(...asked.issues);
@@ -44,11 +47,12 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
     image_asked: facts.flags !== null,
     network: context.room.network,
     gpus,
+    restarts: false,
   };
   if (model === null) return { ...plan, issues, env: [], command: [], mounts: [] };
 
   await context.checkFolder(model).catch((error: unknown) => issues.push(issueOf(error, 'folder')));
-  if ((await context.listModels()).some((record) => record.served_name === model.served_name)) {
+  if (records.some((record) => record !== before && record.served_name === model.served_name)) {
     const detail = `Another model is served as '${model.served_name}'.`;
     issues.push(issueOf(new CortexError('conflict', { detail }, { param: 'served_name' })));
   }
@@ -56,11 +60,13 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
     const { hint } = new CortexError('engine_option_unsupported', { image, reason: message });
     issues.push({ param: `options.${option}`, message, hint });
   }
+  const nobody = { id: 'new', wanted: 'stopped', createdAt: '', version: 0 } as const;
   const shown = { ...model, options: { ...model.options, extra_env: shownVariables(model.options.extra_env) } };
-  const record = { ...shown, id: 'new', wanted: 'stopped', createdAt: '' } as ModelRecord;
+  const record = { ...shown, ...nobody } as ModelRecord;
   const spec = context.room.preview(record, facts);
   return {
     ...plan,
+    restarts: before?.wanted === 'running' && needsNewContainer(before, { ...model, ...nobody }),
     issues,
     env: [...(spec.Env ?? [])],
     command: shownArguments([...(spec.Entrypoint ?? []), ...(spec.Cmd ?? [])]),
@@ -71,9 +77,15 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
 }
 
 /** The model of a draft, with the fields at fault left out; null where it can't be told without them. */
-function readDraft(draft: ModelDraft): { model: NewModel | null; issues: PlanIssue[] } {
+function readDraft(draft: ModelDraft, before: ModelRecord | null): { model: NewModel | null; issues: PlanIssue[] } {
   const read = newModel.safeParse(draft);
-  if (read.success) return { model: read.data, issues: [] };
+  if (read.success) {
+    try {
+      return { model: readModel(read.data, before), issues: [] };
+    } catch (error) {
+      return { model: read.data, issues: [issueOf(error)] };
+    }
+  }
   const issues: PlanIssue[] = [];
   const options = { ...draft.options };
   for (const issue of read.error.issues) {

@@ -2,7 +2,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { CortexError } from '../../../../contract/errors.ts';
 import type { ModelRecord } from '../../db/model-records.ts';
-import { resolveFolder } from '../folders.ts';
+import { resolveFolder } from '../folder-files.ts';
 
 /** The one folder that an engine is given. */
 export interface FolderGrant {

@@ -61,6 +61,7 @@ const record = (change: object = {}): ModelRecord =>
     options: llamacppOptions.parse({}),
     wanted: 'running',
     createdAt: '2026-01-01T00:00:00.000Z',
+    version: 1,
     ...change,
   }) as ModelRecord;
 const withOptions = (options: object) => record({ options: { ...llamacppOptions.parse({}), ...options } });
