@@ -445,6 +445,14 @@ export const errorDefinitions = {
     (p) => `The engine in ${p.image} can't be started with these options: ${p.reason}`,
     () => 'Leave the option empty, or bring an image that has it: docs/reference/engine-options.md lists the versions.',
   ),
+  gpu_memory_held: define<{ model: string; neededGiB: string; freeGiB: string; holders: string }>()(
+    409,
+    'conflict_error',
+    'failed',
+    (p) =>
+      `${p.model} needs ${p.neededGiB} GiB of GPU memory and ${p.freeGiB} GiB can be had: the rest is held by ${p.holders}.`,
+    (p) => `Stop ${p.holders}, or give this model less: the memory plan on its page names options that help.`,
+  ),
   model_busy: define<{ model: string; state: string }>()(
     409,
     'conflict_error',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { llamacppOptions, vllmOptions } from './engine-options/schema.ts';
+import { memoryPlan } from './memory.ts';
 import { modelSource } from './model-source.ts';
 import { defineRoute } from './route.ts';
 
@@ -173,6 +174,8 @@ export const launchPlan = z.object({
   gpus: z.boolean(),
   /** Whether its engine has to start anew, of a draft for a model that is there. */
   restarts: z.boolean(),
+  /** Where its memory goes; null where its files don't tell. */
+  memory: memoryPlan.nullable(),
 });
 export type LaunchPlan = z.infer<typeof launchPlan>;
 

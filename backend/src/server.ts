@@ -37,6 +37,7 @@ import { Models } from './models/models.ts';
 import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
 import { Rules } from './rules/rules.ts';
+import { GpuReadings } from './system/gpus.ts';
 import { SystemStatus } from './system/system-status.ts';
 import { createUiServer } from './ui-server.ts';
 import { UsageAnalytics } from './usage/analytics.ts';
@@ -143,6 +144,11 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const engine = new DockerEngine({ host: settings.DOCKER_HOST });
   closing.add(() => engine.close());
   const catalog = readCatalog({ rootDir, env: config.env });
+  const gpuReadings = new GpuReadings({
+    dcgmUrl: settings.DCGM_EXPORTER_URL,
+    runtimes: async () => (await engine.info()).runtimes,
+  });
+  const gpus = () => gpuReadings.read();
   const gate = new ImageGate({
     images: engine.images,
     policy: settings,
@@ -157,7 +163,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     models: { dir: settings.CORTEX_MODELS_DIR, dirHost: config.modelsDirHost },
     network: settings.CORTEX_ENGINE_NETWORK,
   });
-  const models = new Models({ db, room, gate, table, config, rootSecret, logger });
+  const models = new Models({ db, room, gate, table, config, rootSecret, gpus, logger });
   models.supervise();
   closing.add(() => models.close());
 
@@ -172,6 +178,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     modelsDir: settings.CORTEX_MODELS_DIR,
     journalOk: () => journals.state.ok,
     countModels: () => models.count(),
+    gpus,
   });
   const inspector = new Inspector({ table, logger });
   const handlers = createHandlers({

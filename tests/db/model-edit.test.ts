@@ -12,7 +12,6 @@ import { Models } from '../../backend/src/models/models.ts';
 import { RoutingTable } from '../../backend/src/routing/table.ts';
 import { newModel } from '../../contract/models.ts';
 import { DockerEngine } from '../../docker/engine.ts';
-import { imageOf, readCatalog } from '../../offline/catalog.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { onBothDatabases } from './both-databases.ts';
 
@@ -46,19 +45,24 @@ onBothDatabases((database) => {
   beforeAll(() => {
     const config = loadConfig({ env: { CORTEX_MODELS_DIR: join(dir, 'models'), CORTEX_DATA_DIR: join(dir, 'data') } });
     const engine = new DockerEngine({ host: `unix://${dir}/no-docker.sock` });
-    const catalog = readCatalog({ rootDir: config.rootDir, env: {} });
     models = new Models({
       db: database().db,
       room: new EngineRoom({
         engine,
-        imageOf: (name) => imageOf(catalog, name),
+        imageOf: (name) => name,
         models: { dir: config.settings.CORTEX_MODELS_DIR, dirHost: config.modelsDirHost },
-        network: config.settings.CORTEX_ENGINE_NETWORK,
+        network: 'none',
       }),
-      gate: new ImageGate({ images: engine.images, policy: config.settings, archiveFile: () => '', configured: [] }),
+      gate: new ImageGate({
+        images: engine.images,
+        policy: config.settings,
+        archiveFile: () => 'x.tar',
+        configured: [],
+      }),
       table: new RoutingTable(),
       config,
       rootSecret: randomBytes(32),
+      gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
       logger: { info: () => undefined, warn: () => undefined },
     });
   });

@@ -29,8 +29,8 @@ const base = (folder: string) => ({
   task: 'generate' as const,
   folder,
   wanted: 'running' as const,
-  createdAt: '2026-01-01T00:00:00.000Z',
   version: 1,
+  createdAt: '2026-01-01T00:00:00.000Z',
 });
 const llama = (folder: string): ModelRecord => ({
   ...base(folder),

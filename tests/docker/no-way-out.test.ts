@@ -98,8 +98,8 @@ describe.each([
       file: 'tiny.gguf',
       options: llamacppOptions.parse({ context_size: 512, threads: 1 }),
       wanted: 'running',
-      createdAt: '2026-01-01T00:00:00.000Z',
       version: 1,
+      createdAt: '2026-01-01T00:00:00.000Z',
     };
     const id = await room.create(record, await room.ask('llamacpp'));
     await room.start(record, id, 'the-key');

@@ -59,6 +59,7 @@ interface ModelsTable {
   wanted: string;
   created_at: Time;
   version: Generated<number>;
+  gpus: ColumnType<unknown, string | null | undefined, string | null>;
 }
 
 interface ModelChangesTable {
@@ -69,6 +70,13 @@ interface ModelChangesTable {
   username: string;
   /** Names of fields, never what was in them. */
   fields: Json;
+}
+
+interface MemoryReportsTable {
+  model_id: string;
+  at: Time;
+  planned: NullableJson;
+  reported: Json;
 }
 
 interface UsageTable {
@@ -169,6 +177,7 @@ export interface Database {
   api_keys: ApiKeysTable;
   models: ModelsTable;
   model_changes: ModelChangesTable;
+  memory_reports: MemoryReportsTable;
   usage: UsageTable;
   aliases: AliasesTable;
   endpoints: EndpointsTable;

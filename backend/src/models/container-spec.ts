@@ -81,25 +81,29 @@ function specOf(launch: Launch, model: ModelRecord, settings: SpecSettings, grou
       ],
       NetworkMode: settings.network,
       ...(launch.sharedMemoryBytes === null ? {} : { ShmSize: launch.sharedMemoryBytes }),
-      ...(settings.gpus ? { DeviceRequests: [{ Driver: 'nvidia', Count: -1, Capabilities: [['gpu']] }] } : {}),
+      ...(settings.gpus ? deviceRequests(model) : {}),
     },
   };
 }
+
+const nowhere: SpecSettings = { image: '', modelsDirHost: '', network: '', gpus: false };
 
 /** Whether a container that was made for the one is not right for the other. */
 export function needsNewContainer(before: ModelRecord, after: ModelRecord): boolean {
   const told = (model: ModelRecord) => {
     const launch = launchOf(model, { version: null, flags: null });
-    const { Env = [], ...spec } = specOf(
-      launch,
-      model,
-      { image: '', modelsDirHost: '', network: '', gpus: false },
-      null,
-    );
+    const { Env = [], ...spec } = specOf(launch, model, nowhere, null);
     // The database keeps variables in an order of its own.
     return { ...spec, Env: [...Env].sort() };
   };
   return !isDeepStrictEqual(told(before), told(after));
+}
+
+/** The GPUs that the model was given; all of them where nobody knows which there are. None is a model that keeps to the CPU. */
+function deviceRequests({ gpus }: ModelRecord): Pick<NonNullable<ContainerSpec['HostConfig']>, 'DeviceRequests'> {
+  const nvidia = { Driver: 'nvidia', Capabilities: [['gpu']] };
+  if (gpus === undefined) return { DeviceRequests: [{ ...nvidia, Count: -1 }] };
+  return gpus.length === 0 ? {} : { DeviceRequests: [{ ...nvidia, DeviceIDs: gpus.map(({ uuid }) => uuid) }] };
 }
 
 export const containerName = (modelId: string): string => `cortex-model-${modelId}`;

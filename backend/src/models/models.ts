@@ -14,6 +14,7 @@ import type {
   ModelState,
   NewModel,
 } from '../../../contract/models.ts';
+import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import type { Config } from '../config.ts';
 import { refuseStale, updateModel } from '../db/model-changes.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
@@ -21,13 +22,15 @@ import type { Database } from '../db/schema.ts';
 import { versionInName } from '../engines/help.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { needsNewContainer } from './container-spec.ts';
+import { factsOfName, needsNewContainer } from './container-spec.ts';
 import { changedFields, editedModel, readModel } from './edit.ts';
 import type { EngineRoom } from './engine-room/room.ts';
 import { resolveFolder } from './folder-files.ts';
 import { listModelFolders } from './folder-walk.ts';
 import { inspectModelFolder } from './folders.ts';
 import type { ImageGate } from './image-gate.ts';
+import { ModelMemory, type ModelMemoryOptions } from './model-memory.ts';
+import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import { shownArguments, shownVariables } from './secrets.ts';
@@ -40,6 +43,7 @@ export interface ModelsOptions {
   readonly table: RoutingTable;
   readonly config: Config;
   readonly rootSecret: Buffer;
+  readonly gpus: ModelMemoryOptions['inventory'];
   readonly logger: SupervisorLogger;
 }
 
@@ -52,11 +56,15 @@ interface Shown {
   readonly since: string;
 }
 
+/** Nothing runs in them; so it is before the first look as well. */
+const restingStates: ReadonlySet<ModelState | undefined> = new Set(['stopped', 'failed', undefined]);
+
 /** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
 export class Models {
   readonly #options: ModelsOptions;
   readonly #gate: ImageGate;
   readonly #supervisor: Supervisor;
+  readonly #memory: ModelMemory;
   readonly #feed = new ChangeFeed<Change>();
   readonly #shown = new Map<string, Shown>();
 
@@ -64,6 +72,16 @@ export class Models {
     this.#options = options;
     const { settings } = options.config;
     this.#gate = options.gate;
+    const shapes = new ModelShapes(this.#root);
+    this.#memory = new ModelMemory({
+      db: options.db,
+      inventory: options.gpus,
+      listModels: () => listModels(options.db),
+      isGone: (modelId) => restingStates.has(this.#shown.get(modelId)?.state),
+      shapeOf: (model) => shapes.shapeOf(model),
+      logs: (id, tail) => this.logs(id, tail),
+      logger: options.logger,
+    });
     this.#supervisor = new Supervisor({
       room: options.room,
       gate: this.#gate,
@@ -76,7 +94,7 @@ export class Models {
     });
   }
 
-  /** @throws CortexError image_not_available_offline, engine_option_unsupported at once, and nothing is changed */
+  /** @throws CortexError image_not_available_offline, engine_option_unsupported, gpu_memory_held at once, and nothing is changed */
   async start(id: string): Promise<Model> {
     const record = await this.#find(id);
     const path = await resolveFolder(this.#root, record.folder);
@@ -87,7 +105,9 @@ export class Models {
       });
     }
     const image = this.#image(record.engine);
-    if (await this.#gate.check(image)) checkOptions(record, image, await this.#options.room.ask(record.engine));
+    const facts = (await this.#gate.check(image)) ? await this.#options.room.ask(record.engine) : null;
+    if (facts !== null) checkOptions(record, image, facts);
+    await this.#memory.reserve(record, (facts ?? factsOfName(record.engine, image)).version);
     return this.#want(id, 'running');
   }
 
@@ -156,7 +176,16 @@ export class Models {
       gate: this.#gate,
       listModels: () => listModels(db),
       checkFolder: (model) => this.#checkFolder(model),
+      memoryOf: (model, version) => this.#memory.plan(model, null, version),
     });
+  }
+
+  async memory(id: string): Promise<RouteResponse<Routes['modelMemory']>> {
+    return this.#memory.overview(await this.#find(id));
+  }
+
+  gpus(): Promise<RouteResponse<Routes['listGpus']>> {
+    return this.#memory.gpus();
   }
 
   async stop(id: string): Promise<Model> {
@@ -252,7 +281,10 @@ export class Models {
   }
 
   #observed(models: readonly ObservedModel[]): void {
-    for (const { record, state, reason, hint } of models) this.#remember(record, state, reason, hint);
+    for (const { record, state, reason, hint } of models) {
+      if (state === 'ready' && this.#shown.get(record.id)?.state !== 'ready') this.#memory.hear(record);
+      this.#remember(record, state, reason, hint);
+    }
     this.#options.table.replaceModels(
       models.map(({ record, state, endpoint }) => ({
         modelId: record.id,

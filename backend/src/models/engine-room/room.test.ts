@@ -93,7 +93,8 @@ describe('a record that wants more than a model may have', () => {
     ['a download', withOptions({ extra_args: ['--hf-repo', 'x/y'] })],
     ['a file of the machine', withOptions({ extra_args: ['--log-file', '/x'] })],
     ['foreign code', withOptions({ extra_env: { LD_PRELOAD: '/model/x.so' } })],
-    ['all GPUs', withOptions({ extra_env: { NVIDIA_VISIBLE_DEVICES: 'all' } })],
+    ['other GPUs', withOptions({ extra_env: { NVIDIA_VISIBLE_DEVICES: 'all' } })],
+    ['every GPU of the machine', record({ gpus: [{ uuid: 'all', bytes: 1 }] })],
     ['a proxy', withOptions({ extra_env: { https_proxy: 'http://x' } })],
     ['two variables in one', withOptions({ extra_env: { 'A=1\nB': '2' } })],
   ])('%s: is refused, and Docker hears nothing of it', async (_what, hostile) => {

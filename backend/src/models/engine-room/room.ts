@@ -186,9 +186,11 @@ const folderChanged = ({ served_name, folder }: ModelRecord) =>
   new CortexError('model_refused', { model: served_name, reason: `the folder '${folder}' was exchanged meanwhile` });
 
 /** Whoever wrote the record: it is checked as a new one would be. */
-function checkRecord({ id, wanted: _wanted, createdAt: _createdAt, ...model }: ModelRecord): void {
+function checkRecord({ id, gpus = [], ...model }: ModelRecord): void {
   const refuse = (reason: string) => new CortexError('model_refused', { model: model.served_name, reason });
   if (!/^[A-Za-z0-9][\w-]{0,99}$/.test(id)) throw refuse('its id is not one that Cortex gives');
+  // NVIDIA's runtime also takes `all` and numbers.
+  if (!gpus.every(({ uuid }) => /^(?:GPU|MIG)-[\w/-]{1,200}$/.test(uuid))) throw refuse('it names a GPU that is none');
   const checked = newModel.safeParse(model satisfies NewModel);
   if (checked.success) return;
   const issue = checked.error.issues[0];
