@@ -59,13 +59,16 @@ export class ModelMemory {
   }
 
   /**
-   * Gives a model its GPUs for the start that follows.
-   * @throws CortexError gpu_memory_held where it would fit if others did not hold the memory
+   * Gives a model its GPUs and starts it before another one is given any.
+   * @throws CortexError gpu_memory_held where it would fit if others did not hold the memory; then it is not started
    */
-  reserve(record: ModelRecord, version: string | null): Promise<void> {
-    const given = this.#giving.then(() => this.#reserve(record, version));
-    this.#giving = given.catch(() => undefined);
-    return given;
+  reserve<T>(record: ModelRecord, version: string | null, start: () => Promise<T>): Promise<T> {
+    const started = this.#giving.then(async () => {
+      await this.#reserve(record, version);
+      return start();
+    });
+    this.#giving = started.catch(() => undefined);
+    return started;
   }
 
   async #reserve(record: ModelRecord, version: string | null): Promise<void> {

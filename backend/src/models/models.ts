@@ -109,8 +109,8 @@ export class Models {
     const image = this.#image(record.engine);
     const facts = (await this.#gate.check(image)) ? await this.#probe.ask(record.engine, image) : null;
     if (facts !== null) checkOptions(record, image, facts);
-    await this.#memory.reserve(record, (facts ?? factsOfName(record.engine, image)).version);
-    return this.#want(id, 'running');
+    const { version } = facts ?? factsOfName(record.engine, image);
+    return this.#memory.reserve(record, version, () => this.#want(id, 'running'));
   }
 
   /** Begins to look after the models. */

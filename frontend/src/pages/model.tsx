@@ -11,6 +11,7 @@ import { Button, buttonClass } from '../components/button.tsx';
 import { Code, CopyButton } from '../components/code.tsx';
 import { Dialog } from '../components/dialog.tsx';
 import { Field } from '../components/field.tsx';
+import { ModelMemory } from '../components/model-memory.tsx';
 import { Card, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
 import { ModelStatus } from '../components/status.tsx';
 import { formatAgo } from '../format.ts';
@@ -101,6 +102,7 @@ export function ModelPage() {
           ]}
         />
       </Card>
+      <ModelMemory model={model} />
       <Log id={id} />
     </Page>
   );
