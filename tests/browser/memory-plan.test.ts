@@ -60,7 +60,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await plan.getByText('fits', { exact: true }).waitFor();
       await plan.scrollIntoViewIfNeeded();
       await expectFitForAll(page, 'memory-plan-fits', colorScheme);
-      expect(await page.locator('pre').first().innerText()).toMatch(/--ctx-size \d{4,5} /);
+      expect(await page.locator('pre').first().textContent()).toMatch(/--ctx-size \d{4,5} /);
     } finally {
       await close();
     }
