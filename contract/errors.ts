@@ -409,6 +409,14 @@ export const errorDefinitions = {
     () => 'Stop it first, or wait until it has finished.',
   ),
 
+  model_changed: define<{ model: string; changes: string }>()(
+    409,
+    'conflict_error',
+    'failed',
+    (p) => `The model '${p.model}' was changed since you read it: ${p.changes}.`,
+    () => 'Load it again, look at what changed, and make your change on top of it.',
+  ),
+
   // Settings and the server
   setting_invalid: define<{ variable: string; value: string; allowed: string; source: string }>()(
     500,

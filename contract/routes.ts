@@ -3,6 +3,7 @@ import { identityRoutes } from './identity.ts';
 import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
 import { memoryRoutes } from './memory.ts';
+import { modelEditRoutes } from './model-edit.ts';
 import { modelRoutes } from './models.ts';
 import type { Route } from './route.ts';
 import { routingRoutes } from './routing.ts';
@@ -17,6 +18,7 @@ export const routes = {
   ...inspectorRoutes,
   ...memoryRoutes,
   ...modelRoutes,
+  ...modelEditRoutes,
   ...routingRoutes,
   ...systemRoutes,
   ...usageRoutes,

@@ -46,3 +46,16 @@ export const variablesOfText = (text: string): Record<string, string> =>
       return [name.trim(), value];
     }),
   );
+
+/** A value as a form shows it: what `valueOfText` reads back. */
+export function textOfValue(option: EngineOption, value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (option.kind === 'json') return JSON.stringify(value);
+  return Array.isArray(value) ? value.join(', ') : String(value);
+}
+
+/** What `variablesOfText` reads back. */
+export const textOfVariables = (variables: Readonly<Record<string, string>>): string =>
+  Object.entries(variables)
+    .map(([name, value]) => `${name}=${value}`)
+    .join('\n');

@@ -75,6 +75,11 @@ const model = createRoute({
   path: '/models/$id',
   component: lazyRouteComponent(() => import('./pages/model.tsx'), 'ModelPage'),
 });
+const editModel = createRoute({
+  getParentRoute: () => inside,
+  path: '/models/$id/edit',
+  component: lazyRouteComponent(() => import('./pages/edit-model.tsx'), 'EditModel'),
+});
 const playground = createRoute({
   getParentRoute: () => inside,
   path: '/playground',
@@ -148,6 +153,7 @@ const tree = root.addChildren([
     models,
     addModel,
     model,
+    editModel,
     routing,
     playground,
     keys,

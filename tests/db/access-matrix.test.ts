@@ -50,6 +50,7 @@ const expected: Record<string, Group> = {
   'GET /admin/inspector/:request_id': 'admin',
   'POST /admin/models': 'admin',
   'POST /admin/models/plan': 'admin',
+  'PATCH /admin/models/:id': 'admin',
   'DELETE /admin/models/:id': 'admin',
   'POST /admin/models/:id/start': 'admin',
   'POST /admin/models/:id/stop': 'admin',

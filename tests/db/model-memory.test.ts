@@ -114,7 +114,7 @@ onBothDatabases((database) => {
       const memory = memoryOf([a.id], [gpu(0, 8)]);
       await memory.reserve(a, '0.8.5', started);
       expect(await gpusOf(a.id)).toEqual(['GPU-0']);
-      expect(await memory.plan(a, a.id)).toMatchObject({ fits: false });
+      expect(await memory.plan(a, a)).toMatchObject({ fits: false });
     });
 
     it('are all of them again where nobody knows any more which there are', async () => {

@@ -70,6 +70,7 @@ function record(folder: string, wanted: 'running' | 'stopped'): ModelRecord {
     options: llamacppOptions.parse({ context_size: 512, threads: 1 }),
     wanted,
     createdAt: '2026-01-01T00:00:00.000Z',
+    version: 1,
   };
 }
 

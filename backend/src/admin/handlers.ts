@@ -1,7 +1,8 @@
 import type { Me } from '../../../contract/identity.ts';
+import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   FolderInspection,
-  FolderSummary,
+  FolderList,
   LaunchPlan,
   Model,
   ModelDraft,
@@ -30,6 +31,7 @@ export interface ModelOperations {
   list(): Promise<Model[]>;
   get(id: string): Promise<Model>;
   create(model: NewModel): Promise<Model>;
+  update(id: string, edit: ModelEdit, username: string): Promise<Model>;
   plan(draft: ModelDraft): Promise<LaunchPlan>;
   delete(id: string): Promise<void>;
   start(id: string): Promise<Model>;
@@ -38,7 +40,7 @@ export interface ModelOperations {
   memory(id: string): Promise<RouteResponse<Routes['modelMemory']>>;
   gpus(): Promise<RouteResponse<Routes['listGpus']>>;
   changes(signal: AbortSignal): AsyncIterable<ModelChange>;
-  listFolders(): Promise<{ root: string; folders: FolderSummary[] }>;
+  listFolders(): Promise<FolderList>;
   inspectFolder(folder: string): Promise<FolderInspection>;
 }
 
@@ -97,6 +99,9 @@ export function createHandlers(parts: HandlerParts): Handlers {
 
     listModels: async () => ({ models: await models.list() }),
     createModel: async ({ body }) => ({ model: await models.create(body) }),
+    updateModel: async ({ params, body }, { session }) => ({
+      model: await models.update(params.id, body, session.user.username),
+    }),
     planModel: ({ body }) => models.plan(body),
     getModel: async ({ params }) => ({ model: await models.get(params.id) }),
     deleteModel: async ({ params }) => {

@@ -17,6 +17,7 @@ export type ModelRecord = NewModel & {
   readonly createdAt: string;
   /** What it was given at its last start; absent where nobody knew which GPUs there are, and it gets all. */
   readonly gpus?: readonly GpuShare[];
+  readonly version: number;
 };
 
 const base = z.object({
@@ -28,6 +29,7 @@ const base = z.object({
   wanted,
   created_at: z.date().transform((date) => date.toISOString()),
   gpus: z.array(gpuShare).nullable(),
+  version: z.number(),
 });
 const row = z
   .discriminatedUnion('engine', [
@@ -55,7 +57,8 @@ export async function findModel(db: Executor, id: string): Promise<ModelRecord |
 
 /** @throws CortexError conflict where another model is served under the name */
 export async function insertModel(db: Executor, model: NewModel): Promise<ModelRecord> {
-  const record: ModelRecord = { ...model, id: newId('mdl'), wanted: 'stopped', createdAt: new Date().toISOString() };
+  const createdAt = new Date().toISOString();
+  const record: ModelRecord = { ...model, id: newId('mdl'), wanted: 'stopped', createdAt, version: 1 };
   try {
     await db
       .insertInto('models')
@@ -73,11 +76,16 @@ export async function insertModel(db: Executor, model: NewModel): Promise<ModelR
       })
       .execute();
   } catch (error) {
-    if (!isUniqueViolation(error)) throw error;
-    const detail = `Another model is served as '${model.served_name}'.`;
-    throw new CortexError('conflict', { detail }, { cause: error, param: 'served_name' });
+    throw servedNameTaken(model.served_name, error);
   }
   return record;
+}
+
+/** The conflict where a write broke the uniqueness of served names; the error itself where it is another one. */
+export function servedNameTaken(servedName: string, error: unknown): unknown {
+  if (!isUniqueViolation(error)) return error;
+  const detail = `Another model is served as '${servedName}'.`;
+  return new CortexError('conflict', { detail }, { cause: error, param: 'served_name' });
 }
 
 /** Sets what is wanted; tells whether there is such a model. */

@@ -1,4 +1,4 @@
-import type { ColumnType, Kysely, Transaction } from 'kysely';
+import type { ColumnType, Generated, Kysely, Transaction } from 'kysely';
 
 type Time = ColumnType<Date, Date | string, Date | string>;
 type NullableTime = ColumnType<Date | null, Date | string | null, Date | string | null>;
@@ -59,6 +59,7 @@ interface ModelsTable {
   wanted: string;
   created_at: Time;
   gpus: ColumnType<unknown, string | null | undefined, string | null>;
+  version: Generated<number>;
 }
 
 interface MemoryReportsTable {
@@ -66,6 +67,16 @@ interface MemoryReportsTable {
   at: Time;
   planned: NullableJson;
   reported: Json;
+}
+
+interface ModelChangesTable {
+  model_id: string;
+  /** That the change made. */
+  version: number;
+  at: Time;
+  username: string;
+  /** Names of fields, never what was in them. */
+  fields: Json;
 }
 
 interface UsageTable {
@@ -166,6 +177,7 @@ export interface Database {
   api_keys: ApiKeysTable;
   models: ModelsTable;
   memory_reports: MemoryReportsTable;
+  model_changes: ModelChangesTable;
   usage: UsageTable;
   aliases: AliasesTable;
   endpoints: EndpointsTable;

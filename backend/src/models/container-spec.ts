@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { NewModel } from '../../../contract/models.ts';
 import type { ContainerSpec } from '../../../docker/containers.ts';
 import type { ModelRecord } from '../db/model-records.ts';
@@ -84,6 +85,17 @@ function deviceRequests({ gpus }: ModelRecord): Pick<NonNullable<ContainerSpec['
   const nvidia = { Driver: 'nvidia', Capabilities: [['gpu']] };
   if (gpus === undefined) return { DeviceRequests: [{ ...nvidia, Count: -1 }] };
   return gpus.length === 0 ? {} : { DeviceRequests: [{ ...nvidia, DeviceIDs: gpus.map(({ uuid }) => uuid) }] };
+}
+
+/** Whether a container that was made for the one is not right for the other. */
+export function needsNewContainer(before: ModelRecord, after: ModelRecord): boolean {
+  const told = (model: ModelRecord) => {
+    const launch = launchOf(model, { version: null, flags: null });
+    const { Env = [], ...spec } = specOf(launch, model, { image: '', modelsDirHost: '', network: '', gpus: false });
+    // The database keeps variables in an order of its own.
+    return { ...spec, Env: [...Env].sort() };
+  };
+  return !isDeepStrictEqual(told(before), told(after));
 }
 
 export const containerName = (modelId: string): string => `cortex-model-${modelId}`;

@@ -23,18 +23,19 @@ export interface FolderFiles {
 
 /** The largest models published have some hundred shards. */
 export const mostFilesOfFolder = 2000;
+/** Subfolders count here too: they are only passed over. */
+const mostEntriesOfFolder = 100_000;
 
 /** The files of one folder by name; subfolders are not entered. @param path a real path */
 export async function filesOfFolder(path: string, realRoot: string): Promise<FolderFiles> {
   const names: string[] = [];
   let isCut = false;
+  let entries = 0;
   for await (const entry of await opendir(path)) {
-    if (entry.isDirectory()) continue;
-    if (names.length === mostFilesOfFolder) {
-      isCut = true;
-      break;
-    }
-    names.push(entry.name);
+    entries += 1;
+    isCut = names.length === mostFilesOfFolder || entries > mostEntriesOfFolder;
+    if (isCut) break;
+    if (!entry.isDirectory()) names.push(entry.name);
   }
   const files: FolderFile[] = [];
   const leaving: string[] = [];
@@ -47,6 +48,12 @@ export async function filesOfFolder(path: string, realRoot: string): Promise<Fol
     else files.push({ name, ...real });
   }
   return { files, leaving, unreadable, isCut };
+}
+
+/** Where a path really leads; null where that is nowhere, or out of the models folder. */
+export async function realPathInside(path: string, realRoot: string): Promise<string | null> {
+  const real = await realpath(path).catch(() => null);
+  return real?.startsWith(realRoot + sep) ? real : null;
 }
 
 /** A regular file's real path and size; null of everything else, and of a link that leads nowhere. */

@@ -9,6 +9,7 @@ const record = (gpus?: GpuShare[]): ModelRecord => ({
   id: 'mdl_1',
   wanted: 'running',
   createdAt: '2026-01-01T00:00:00.000Z',
+  version: 1,
   ...(gpus === undefined ? {} : { gpus }),
 });
 const specOf = (model: ModelRecord, gpus = true) =>

@@ -49,20 +49,21 @@ export class ModelMemory {
 
   /**
    * Where a model's memory would go if it started now.
-   * @param modelId of the model itself where it is one already
+   * @param before the model itself where it is one already
+   * @param version of its engine; left out, the one that its image told last
    */
-  async plan(model: NewModel, modelId: string | null, version?: string | null): Promise<MemoryPlan | null> {
+  async plan(model: NewModel, before: ModelRecord | null, version?: string | null): Promise<MemoryPlan | null> {
     const shape = await this.#options.shapeOf(model);
     if (shape === null) return null;
-    const holders = await this.#holders(modelId);
-    return planFor({ model, shape, version: this.#versionOf(model, version) }, await this.#usable(), holders).plan;
+    const question = { model, kept: idsOf(before), shape, version: this.#versionOf(model, version) };
+    return planFor(question, await this.#usable(), await this.#holders(before?.id ?? null)).plan;
   }
 
   /**
    * Gives a model its GPUs and starts it before another one is given any.
    * @throws CortexError gpu_memory_held where it would fit if others did not hold the memory; then it is not started
    */
-  reserve<T>(record: ModelRecord, version: string | null, start: () => Promise<T>): Promise<T> {
+  reserve<T>(record: ModelRecord, version: string | null | undefined, start: () => Promise<T>): Promise<T> {
     const started = this.#giving.then(async () => {
       await this.#reserve(record, version);
       return start();
@@ -71,12 +72,12 @@ export class ModelMemory {
     return started;
   }
 
-  async #reserve(record: ModelRecord, version: string | null): Promise<void> {
+  async #reserve(record: ModelRecord, version: string | null | undefined): Promise<void> {
     const { db, shapeOf } = this.#options;
     const inventory = await this.#usable();
     const shape = inventory.gpus.length === 0 ? null : await shapeOf(record);
     if (shape === null) return setModelGpus(db, record.id, null);
-    const question = { model: record, shape, version: this.#versionOf(record, version) };
+    const question = { model: record, kept: idsOf(record), shape, version: this.#versionOf(record, version) };
     const holders = await this.#holders(record.id);
     const { plan, shares } = planFor(question, inventory, holders);
     const alone = planFor(
@@ -113,7 +114,7 @@ export class ModelMemory {
   async #keepReport(record: ModelRecord): Promise<void> {
     const reported = reportedMemory(record.engine, await this.#options.logs(record.id, startLines));
     if (reported === null) return;
-    const plan = await this.plan(record, record.id);
+    const plan = await this.plan(record, record);
     const planned = plan === null ? null : figuresOf(plan);
     await putMemoryReport(this.#options.db, record.id, { at: new Date().toISOString(), planned, reported });
   }
@@ -121,7 +122,7 @@ export class ModelMemory {
   /** Where its memory goes, and what its engine said when it last became ready. */
   async overview(record: ModelRecord): Promise<{ plan: MemoryPlan | null; report: MemoryReport | null }> {
     const [plan, report] = await Promise.all([
-      this.plan(record, record.id),
+      this.plan(record, record),
       findMemoryReport(this.#options.db, record.id),
     ]);
     return { plan, report };
@@ -157,15 +158,18 @@ export class ModelMemory {
 }
 
 interface Question {
-  readonly model: NewModel & { readonly gpus?: readonly GpuShare[] };
+  readonly model: NewModel;
+  /** The GPUs of its last start. */
+  readonly kept: readonly string[];
   readonly shape: ModelShape;
   readonly version: string | null;
 }
 
-function planFor({ model, shape, version }: Question, inventory: GpuInventory, holders: readonly GpuHolder[]) {
+const idsOf = (record: ModelRecord | null): string[] => (record?.gpus ?? []).map(({ uuid }) => uuid);
+
+function planFor({ model, kept, shape, version }: Question, inventory: GpuInventory, holders: readonly GpuHolder[]) {
   const host = { totalBytes: totalmem(), availableBytes: freemem() };
   const question = { model: memoryModel(model), shape, version };
-  const kept = (model.gpus ?? []).map(({ uuid }) => uuid);
   const gpus =
     inventory.source === 'docker' ? null : chooseGpus(question, gpuRooms(inventory.gpus, holders), host, kept);
   const plan = planMemory({ ...question, room: { gpus, host } });

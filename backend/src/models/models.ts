@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Kysely } from 'kysely';
 import { CortexError } from '../../../contract/errors.ts';
+import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   Engine,
   FolderInspection,
-  FolderSummary,
+  FolderList,
   LaunchPlan,
   Model,
   ModelDraft,
@@ -16,14 +18,18 @@ import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import type { DockerEngine } from '../../../docker/engine.ts';
 import { type Catalog, fileOfImage, imageOf } from '../../../offline/catalog.ts';
 import type { Config } from '../config.ts';
+import { refuseStale, updateModel } from '../db/model-changes.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
-import type { Executor } from '../db/schema.ts';
+import type { Database } from '../db/schema.ts';
+import { versionInName } from '../engines/help.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { containerName, factsOfName } from './container-spec.ts';
+import { containerName, factsOfName, needsNewContainer } from './container-spec.ts';
+import { changedFields, editedModel, readModel } from './edit.ts';
 import { EngineProbe } from './engine-probe.ts';
 import { resolveFolder } from './folder-files.ts';
-import { inspectModelFolder, listModelFolders } from './folders.ts';
+import { listModelFolders } from './folder-walk.ts';
+import { inspectModelFolder } from './folders.ts';
 import { ImageGate } from './image-gate.ts';
 import { ModelMemory, type ModelMemoryOptions } from './model-memory.ts';
 import { ModelShapes } from './model-shapes.ts';
@@ -33,7 +39,7 @@ import { shownArguments, shownVariables } from './secrets.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
-  readonly db: Executor;
+  readonly db: Kysely<Database>;
   readonly engine: DockerEngine;
   readonly table: RoutingTable;
   readonly config: Config;
@@ -137,8 +143,37 @@ export class Models {
 
   /** @throws CortexError conflict, folder_not_found, folder_outside, folder_without_model, engine_unfit */
   async create(model: NewModel): Promise<Model> {
+    const read = readModel(model, null);
+    await this.#checkFolder(read);
+    const record = await insertModel(this.#options.db, read);
+    const shown = this.#show(record);
+    this.#feed.publish({ model: shown });
+    this.#supervisor.wake();
+    return shown;
+  }
+
+  /**
+   * Changes a model. A running one whose engine has to be told starts anew; a failed one is tried again.
+   * @throws CortexError model_changed, conflict, invalid_request, folder_not_found, folder_outside, folder_without_model,
+   * engine_unfit, engine_option_unsupported, gpu_memory_held; then nothing is changed
+   */
+  async update(id: string, edit: ModelEdit, username: string): Promise<Model> {
+    const { db, logger } = this.#options;
+    const before = await this.#find(id);
+    if (before.version !== edit.version) return refuseStale(db, id, before.name, edit.version);
+    const model = editedModel(before, edit);
+    const fields = changedFields(before, model);
+    if (fields.length === 0) return this.#show(before);
     await this.#checkFolder(model);
-    const record = await insertModel(this.#options.db, model);
+    await this.#checkImage(model);
+    // An edit does not change the engine, so the two are of one kind.
+    const after = { ...before, ...model } as ModelRecord;
+    const write = () => updateModel(db, { id, version: edit.version, model, fields, username });
+    const startsAnew = before.wanted === 'running' && needsNewContainer(before, after);
+    const record = startsAnew ? await this.#memory.reserve(after, undefined, write) : await write();
+    if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
+    logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
+    if (needsNewContainer(before, record)) this.#supervisor.forget(id);
     const shown = this.#show(record);
     this.#feed.publish({ model: shown });
     this.#supervisor.wake();
@@ -157,7 +192,7 @@ export class Models {
       network: config.settings.CORTEX_ENGINE_NETWORK,
       listModels: () => listModels(db),
       checkFolder: (model) => this.#checkFolder(model),
-      memoryOf: (model, version) => this.#memory.plan(model, null, version),
+      memoryOf: (model, before, version) => this.#memory.plan(model, before, version),
     });
   }
 
@@ -197,15 +232,16 @@ export class Models {
     return this.#feed.follow(signal);
   }
 
-  async listFolders(): Promise<{ root: string; folders: FolderSummary[] }> {
+  async listFolders(): Promise<FolderList> {
     const records = await listModels(this.#options.db);
     const usedBy = (folder: string) =>
       records.filter((record) => record.folder === folder).map((record) => record.served_name);
-    return { root: this.#options.config.modelsDirHost, folders: await listModelFolders(this.#root, usedBy) };
+    return { root: this.#options.config.modelsDirHost, ...(await listModelFolders(this.#root, usedBy)) };
   }
 
   inspectFolder(folder: string): Promise<FolderInspection> {
-    return inspectModelFolder(this.#root, folder);
+    const version = (engine: Engine) => versionInName(engine, this.#image(engine));
+    return inspectModelFolder(this.#root, folder, { vllm: version('vllm'), llamacpp: version('llamacpp') });
   }
 
   get #root(): string {
@@ -234,17 +270,33 @@ export class Models {
   }
 
   async #checkFolder(model: NewModel): Promise<void> {
-    const { candidates, problems, folder } = await inspectModelFolder(this.#root, model.folder);
+    const { candidates, problems, notes, folder } = await inspectModelFolder(this.#root, model.folder);
     const fitting = candidates.find((candidate) => candidate.engine === model.engine && candidate.file === model.file);
     if (fitting !== undefined) return;
-    const reason = problems[0]?.message ?? 'it holds other files than the one that was named.';
+    const remarks = [...problems, ...notes];
+    const remark = remarks.find(({ file }) => file !== null && file === model.file) ?? remarks[0];
+    const reason = remark?.message ?? 'it holds other files than the one that was named.';
     if (candidates.length === 0) throw new CortexError('folder_without_model', { folder, reason }, { param: 'folder' });
     const engine = model.engine === 'vllm' ? 'vLLM' : 'llama.cpp';
     throw new CortexError(
       'engine_unfit',
-      { engine, reason: model.file === null ? reason : `${model.file} is not a model file of this folder.` },
+      {
+        engine,
+        reason:
+          model.file === null || remark?.file === model.file
+            ? reason
+            : `${model.file} is not a model file of this folder.`,
+      },
       { param: 'file' },
     );
+  }
+
+  /** Of an image that is not here nobody can tell yet. @throws CortexError engine_option_unsupported */
+  async #checkImage(model: NewModel): Promise<void> {
+    const image = this.#image(model.engine);
+    const isHere = await this.#gate.isCached(image).catch(() => false);
+    const facts = isHere ? await this.#probe.ask(model.engine, image).catch(() => null) : null;
+    if (facts !== null) checkOptions(model, image, facts);
   }
 
   #observed(models: readonly ObservedModel[]): void {
@@ -277,7 +329,7 @@ export class Models {
   }
 
   #show(record: ModelRecord): Model {
-    const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt } = record;
+    const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt, version } = record;
     const shown = this.#shown.get(id) ?? { state: 'stopped' as const, reason: null, hint: null, since: createdAt };
     return {
       id,
@@ -296,6 +348,7 @@ export class Models {
       wanted,
       ...shown,
       created_at: createdAt,
+      version,
     };
   }
 }

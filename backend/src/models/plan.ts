@@ -10,7 +10,8 @@ import {
 import type { DockerEngine } from '../../../docker/engine.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import type { EngineFacts } from '../engines/help.ts';
-import { containerSpec, factsOfName, launchOf } from './container-spec.ts';
+import { containerSpec, factsOfName, launchOf, needsNewContainer } from './container-spec.ts';
+import { readModel } from './edit.ts';
 import type { EngineProbe } from './engine-probe.ts';
 import type { ImageGate } from './image-gate.ts';
 import { shownArguments, shownVariables } from './secrets.ts';
@@ -25,7 +26,11 @@ export interface PlanContext {
   readonly listModels: () => Promise<readonly ModelRecord[]>;
   /** Throws where the folder can't serve the model. */
   readonly checkFolder: (model: NewModel) => Promise<void>;
-  readonly memoryOf: (model: NewModel, version: string | null) => Promise<LaunchPlan['memory']>;
+  readonly memoryOf: (
+    model: NewModel,
+    before: ModelRecord | null,
+    version: string | null,
+  ) => Promise<LaunchPlan['memory']>;
 }
 
 const issueOf = (error: unknown, field: string | null = null): PlanIssue => {
@@ -38,7 +43,9 @@ const issueOf = (error: unknown, field: string | null = null): PlanIssue => {
  * what is wrong in another: such a field is left out of the command.
  */
 export async function planDraft(draft: ModelDraft, context: PlanContext): Promise<LaunchPlan> {
-  const { model, issues } = readDraft(draft);
+  const records = await context.listModels();
+  const before = records.find(({ id }) => id === draft.id) ?? null;
+  const { model, issues } = readDraft(draft, before);
   const image = context.imageOf(draft.engine);
   const asked = await askImage(draft.engine, image, context);
   issues.push(...asked.issues);
@@ -51,11 +58,12 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
     image_asked: facts.flags !== null,
     network,
     gpus,
+    restarts: false,
   };
   if (model === null) return { ...plan, issues, env: [], command: [], mounts: [], memory: null };
 
   await context.checkFolder(model).catch((error: unknown) => issues.push(issueOf(error, 'folder')));
-  if ((await context.listModels()).some((record) => record.served_name === model.served_name)) {
+  if (records.some((record) => record !== before && record.served_name === model.served_name)) {
     const detail = `Another model is served as '${model.served_name}'.`;
     issues.push(issueOf(new CortexError('conflict', { detail }, { param: 'served_name' })));
   }
@@ -63,13 +71,15 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
     const { hint } = new CortexError('engine_option_unsupported', { image, reason: message });
     issues.push({ param: `options.${option}`, message, hint });
   }
+  const nobody = { id: 'new', wanted: 'stopped', createdAt: '', version: 0 } as const;
   const shown = { ...model, options: { ...model.options, extra_env: shownVariables(model.options.extra_env) } };
-  const record = { ...shown, id: 'new', wanted: 'stopped', createdAt: '' } as ModelRecord;
+  const record = { ...shown, ...nobody } as ModelRecord;
   const spec = containerSpec(record, { image, modelsDirHost, network, gpus }, facts);
   return {
     ...plan,
+    restarts: before?.wanted === 'running' && needsNewContainer(before, { ...model, ...nobody }),
     issues,
-    memory: await context.memoryOf(model, facts.version),
+    memory: await context.memoryOf(model, before, facts.version),
     env: [...(spec.Env ?? [])],
     command: shownArguments([...(spec.Entrypoint ?? []), ...(spec.Cmd ?? [])]),
     mounts: (spec.HostConfig?.Mounts ?? []).map((mount) => `${mount.Source} → ${mount.Target} (read-only)`),
@@ -77,9 +87,15 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
 }
 
 /** The model of a draft, with the fields at fault left out; null where it can't be told without them. */
-function readDraft(draft: ModelDraft): { model: NewModel | null; issues: PlanIssue[] } {
+function readDraft(draft: ModelDraft, before: ModelRecord | null): { model: NewModel | null; issues: PlanIssue[] } {
   const read = newModel.safeParse(draft);
-  if (read.success) return { model: read.data, issues: [] };
+  if (read.success) {
+    try {
+      return { model: readModel(read.data, before), issues: [] };
+    } catch (error) {
+      return { model: read.data, issues: [issueOf(error)] };
+    }
+  }
   const issues: PlanIssue[] = [];
   const options = { ...draft.options };
   for (const issue of read.error.issues) {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { shownArguments, shownVariables } from './secrets.ts';
+import { revealedArguments, revealedVariables, shownArguments, shownVariables } from './secrets.ts';
 
 it('shows arguments without secrets', () => {
   expect(
@@ -13,5 +13,18 @@ it('shows variables without secrets', () => {
     MY_API_KEY: '‹hidden›',
     DB_PASSWORD: '‹hidden›',
     COLOUR: 'green',
+  });
+});
+
+it('finds what was hidden again, in whichever order it comes back', () => {
+  const kept = ['--a-token', 'one', '--b-key=two', '--a-token', 'three'];
+  expect(revealedArguments(shownArguments(kept), kept)).toEqual(kept);
+  expect(revealedArguments(['--b-key', '‹hidden›', '--a-token=new', '--a-token=‹hidden›'], kept)).toEqual([
+    ...['--b-key', 'two', '--a-token=new', '--a-token=three'],
+  ]);
+  expect(() => revealedArguments(['--c-key', '‹hidden›'], kept)).toThrow('--c-key');
+  expect(revealedVariables({ A_KEY: '‹hidden›', B_KEY: 'new' }, { A_KEY: 'old', B_KEY: 'old' })).toEqual({
+    A_KEY: 'old',
+    B_KEY: 'new',
   });
 });

@@ -1,3 +1,5 @@
+import { CortexError } from '../../../contract/errors.ts';
+
 const hidden = '‹hidden›';
 const secretVariable = /KEY|TOKEN|SECRET|PASSW|CREDENTIAL/i;
 const secretFlag = /-(?:key|token|secret|password|passwd)$/i;
@@ -11,8 +13,59 @@ export const shownVariables = (variables: Readonly<Record<string, string>>): Rec
 /** Arguments as they may be shown. */
 export const shownArguments = (args: readonly string[]): string[] =>
   args.map((argument, index) => {
-    const [flag = '', value] = argument.split(/=(.*)/s, 2);
-    if (value !== undefined && secretFlag.test(flag)) return `${flag}=${hidden}`;
-    const before = args[index - 1] ?? '';
-    return before.startsWith('--') && secretFlag.test(before) && !argument.startsWith('--') ? hidden : argument;
+    const secret = secretAt(args, index);
+    return secret === null ? argument : `${secret.prefix}${hidden}`;
   });
+
+/** The secret that stands at a place, with its flag and with what stands before it in the same word. */
+function secretAt(args: readonly string[], index: number): { flag: string; prefix: string; value: string } | null {
+  const argument = args[index] ?? '';
+  const [flag = '', value] = argument.split(/=(.*)/s, 2);
+  if (value !== undefined && secretFlag.test(flag)) return { flag, prefix: `${flag}=`, value };
+  const before = args[index - 1] ?? '';
+  const isValue = before.startsWith('--') && secretFlag.test(before) && !argument.startsWith('--');
+  return isValue ? { flag: before, prefix: '', value: argument } : null;
+}
+
+/**
+ * Variables as somebody sent them who has seen only `shownVariables`: what is still hidden keeps its value.
+ * @throws CortexError invalid_request where nothing is behind a hidden value
+ */
+export function revealedVariables(
+  sent: Readonly<Record<string, string>>,
+  kept: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(sent).map(([name, value]) => [
+      name,
+      value === hidden ? (kept[name] ?? nothingBehind(name, `options.extra_env.${name}`)) : value,
+    ]),
+  );
+}
+
+/**
+ * The same for arguments: the first hidden value of a flag is the first that the flag had.
+ * @throws CortexError invalid_request where nothing is behind a hidden value
+ */
+export function revealedArguments(sent: readonly string[], kept: readonly string[]): string[] {
+  const values = new Map<string, string[]>();
+  for (const index of kept.keys()) {
+    const secret = secretAt(kept, index);
+    if (secret !== null) values.set(secret.flag, [...(values.get(secret.flag) ?? []), secret.value]);
+  }
+  const met = new Map<string, number>();
+  return sent.map((argument, index) => {
+    const secret = secretAt(sent, index);
+    if (secret === null) return argument;
+    const nth = met.get(secret.flag) ?? 0;
+    met.set(secret.flag, nth + 1);
+    if (secret.value !== hidden) return argument;
+    const value = values.get(secret.flag)?.[nth] ?? nothingBehind(secret.flag, `options.extra_args.${index}`);
+    return `${secret.prefix}${value}`;
+  });
+}
+
+function nothingBehind(name: string, param: string): never {
+  const detail = `${name} was sent as ${hidden}, and there is no value of it to keep. Send the value itself.`;
+  throw new CortexError('invalid_request', { detail }, { param });
+}

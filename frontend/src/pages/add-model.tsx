@@ -1,10 +1,9 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
-import { linesOfText, valueOfText, variablesOfText } from '../../../contract/engine-options/form-text.ts';
-import { engineNames, optionTables } from '../../../contract/engine-options/tables.ts';
+import { engineNames } from '../../../contract/engine-options/tables.ts';
 import type { MemorySuggestion } from '../../../contract/memory.ts';
-import { type Candidate, type NewModel, newModel, type PlanIssue } from '../../../contract/models.ts';
+import { type Candidate, type NewModel, newModel } from '../../../contract/models.ts';
 import { ApiError, call } from '../api/client.ts';
 import { queries } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
@@ -12,7 +11,9 @@ import { Code } from '../components/code.tsx';
 import { Field } from '../components/field.tsx';
 import { givenGpus, MemoryPlanCard } from '../components/memory-plan.tsx';
 import { OptionFields } from '../components/option-fields.tsx';
+import { optionsOfTexts } from '../components/option-texts.ts';
 import { Card, Empty, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
+import { PlanIssues } from '../components/plan-issues.tsx';
 import { formatBytes } from '../format.ts';
 
 const steps = ['source', 'folder', 'file', 'configure', 'review'] as const;
@@ -176,13 +177,6 @@ function draftOf(candidate: Candidate): Draft {
 
 /** What the form holds is text; the contract's schema says what it means and what is wrong with it. */
 function toNewModel(candidate: Candidate, folder: string, draft: Draft): unknown {
-  const options: Record<string, unknown> = {};
-  for (const [name, option] of Object.entries(optionTables[candidate.engine])) {
-    const text = draft.options[name]?.trim() ?? '';
-    if (text !== '') options[name] = valueOfText(option, text);
-  }
-  options.extra_args = linesOfText(draft.options.extra_args ?? '');
-  options.extra_env = variablesOfText(draft.options.extra_env ?? '');
   return {
     engine: candidate.engine,
     task: candidate.task,
@@ -190,7 +184,7 @@ function toNewModel(candidate: Candidate, folder: string, draft: Draft): unknown
     folder,
     name: draft.name,
     served_name: draft.servedName,
-    options,
+    options: optionsOfTexts(candidate.engine, draft.options),
   };
 }
 
@@ -311,7 +305,7 @@ function ReviewValid({ model, onBack, onApply }: { model: NewModel; onBack: () =
         />
       </Card>
       {plan.isError ? <Failure error={plan.error} retry={() => void plan.refetch()} /> : null}
-      {plan.data && plan.data.issues.length > 0 ? <Issues issues={plan.data.issues} /> : null}
+      {plan.data && plan.data.issues.length > 0 ? <PlanIssues issues={plan.data.issues} /> : null}
       {plan.data?.memory ? <MemoryPlanCard plan={plan.data.memory} onApply={onApply} /> : null}
       {plan.data ? <Code title="The exact command" text={plan.data.command.join(' ')} /> : null}
       {plan.data && plan.data.env.length > 0 ? <Code title="Its environment" text={plan.data.env.join('\n')} /> : null}
@@ -323,25 +317,5 @@ function ReviewValid({ model, onBack, onApply }: { model: NewModel; onBack: () =
         </Button>
       </div>
     </div>
-  );
-}
-
-/** Everything that stands against the start, before it is tried. */
-function Issues({ issues }: { issues: readonly PlanIssue[] }) {
-  return (
-    <section role="alert" className="space-y-2 rounded-lg border border-warn/50 bg-surface p-4" aria-label="Issues">
-      <p className="font-medium text-warn">
-        ▲ {issues.length === 1 ? 'One thing' : `${issues.length} things`} to settle
-      </p>
-      <ul className="space-y-2">
-        {issues.map(({ param, message, hint }) => (
-          <li key={`${param}${message}`}>
-            {param === null ? null : <span className="font-mono text-xs">{param}: </span>}
-            {message}
-            {hint === null ? null : <span className="block text-muted">{hint}</span>}
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }

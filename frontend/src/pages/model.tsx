@@ -155,6 +155,9 @@ function Actions({ model }: { model: Model }) {
       >
         {model.wanted === 'running' ? 'Stop' : 'Start'}
       </Button>
+      <Link to="/models/$id/edit" params={{ id: model.id }} className={buttonClass()}>
+        Edit
+      </Link>
       <Button look="danger" onClick={() => setDeleting(true)}>
         Delete
       </Button>

@@ -48,14 +48,27 @@ const anyObject = z.record(z.string(), z.unknown());
 
 /** Python writes Infinity and NaN, which JSON has not: they stand for no value. @throws ModelFileError */
 export function parseObject(text: string): Readonly<Record<string, unknown>> {
-  const parsed = anyObject.safeParse(
-    parse(text) ?? parse(text.replace(pythonNumber, (found) => (found.startsWith('"') ? found : 'null'))),
-  );
+  const parsed = anyObject.safeParse(parse(text) ?? parse(withoutPythonNumbers(text)));
   if (!parsed.success) throw new ModelFileError('it is not a JSON object');
   return parsed.data;
 }
 
-const pythonNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\bInfinity\b|\bNaN\b/g;
+/** Step by step and not by one expression: those run out of stack in a long text. */
+function withoutPythonNumbers(text: string): string {
+  const pieces: string[] = [];
+  let at = 0;
+  while (at < text.length) {
+    const quote = text.indexOf('"', at);
+    const outside = text.slice(at, quote === -1 ? text.length : quote);
+    pieces.push(outside.replace(/-?\bInfinity\b|\bNaN\b/g, 'null'));
+    if (quote === -1) break;
+    let end = quote + 1;
+    while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
+    pieces.push(text.slice(quote, end + 1));
+    at = end + 1;
+  }
+  return pieces.join('');
+}
 
 function parse(text: string): unknown {
   try {
