@@ -4,7 +4,7 @@ import { deleteModel, findModel, insertModel, listModels, setWanted } from '../.
 import { shapeOfConfig } from '../../backend/src/engines/memory/config-shape.ts';
 import { ModelMemory } from '../../backend/src/models/model-memory.ts';
 import type { Gpu } from '../../contract/memory.ts';
-import { newModel } from '../../contract/models.ts';
+import { type ModelState, newModel } from '../../contract/models.ts';
 import { onBothDatabases } from './both-databases.ts';
 
 const GiB = 1024 ** 3;
@@ -37,12 +37,16 @@ onBothDatabases((database) => {
   const db = () => database().db;
 
   /** Only the models of one test count: both databases are shared by all. */
-  function memoryOf(ids: readonly string[], gpus: Gpu[], more: { gone?: readonly string[]; lines?: string[] } = {}) {
+  function memoryOf(
+    ids: readonly string[],
+    gpus: Gpu[],
+    more: { states?: Record<string, ModelState>; lines?: string[] } = {},
+  ) {
     return new ModelMemory({
       db: db(),
       inventory: () => Promise.resolve({ source: 'dcgm', usable: true, gpus }),
       listModels: async () => (await listModels(db())).filter(({ id }) => ids.includes(id)),
-      isGone: (id) => more.gone?.includes(id) ?? false,
+      stateOf: (id) => more.states?.[id],
       shapeOf: () => Promise.resolve(shape),
       logs: () => Promise.resolve(more.lines ?? []),
       logger: { warn: () => undefined },
@@ -96,6 +100,15 @@ onBothDatabases((database) => {
       for (const model of [a, b]) {
         await memory.reserve(model, '0.8.5', () => setWanted(db(), model.id, 'running'));
       }
+      expect(await gpusOf(b.id)).toEqual(['GPU-0']);
+    });
+
+    it('are free again once the model that held them has failed', async () => {
+      const [a, b] = [await insertModel(db(), vllm()), await insertModel(db(), vllm())];
+      const only = [gpu(0, 24)];
+      await memoryOf([a.id], only).reserve(a, '0.8.5', () => setWanted(db(), a.id, 'running'));
+      await expect(memoryOf([a.id, b.id], only).reserve(b, '0.8.5', started)).rejects.toThrow(a.served_name);
+      await memoryOf([a.id, b.id], only, { states: { [a.id]: 'failed' } }).reserve(b, '0.8.5', started);
       expect(await gpusOf(b.id)).toEqual(['GPU-0']);
     });
 

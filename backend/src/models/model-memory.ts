@@ -1,7 +1,7 @@
 import { freemem, totalmem } from 'node:os';
 import { CortexError } from '../../../contract/errors.ts';
 import type { GpuInventory, GpuShare, MemoryPlan, MemoryReport } from '../../../contract/memory.ts';
-import type { NewModel } from '../../../contract/models.ts';
+import type { ModelState, NewModel } from '../../../contract/models.ts';
 import { findMemoryReport, putMemoryReport, setModelGpus } from '../db/memory-report-records.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import type { Executor } from '../db/schema.ts';
@@ -16,8 +16,8 @@ export interface ModelMemoryOptions {
   readonly db: Executor;
   readonly inventory: () => Promise<GpuInventory>;
   readonly listModels: () => Promise<readonly ModelRecord[]>;
-  /** Whether nothing of the model runs any more, so that it holds no memory. */
-  readonly isGone: (modelId: string) => boolean;
+  /** As it was last seen; undefined before the first look. */
+  readonly stateOf: (modelId: string) => ModelState | undefined;
   /** Null where the model's files don't tell its shape. */
   readonly shapeOf: (model: NewModel) => Promise<ModelShape | null>;
   readonly logs: (modelId: string, tail: number) => Promise<string[]>;
@@ -148,10 +148,11 @@ export class ModelMemory {
   }
 
   async #holders(modelId: string | null): Promise<GpuHolder[]> {
-    const { listModels, isGone } = this.#options;
+    const { listModels, stateOf } = this.#options;
     return (await listModels()).flatMap(({ id, served_name, wanted, gpus = [] }) => {
-      const stays = wanted === 'running' && id !== modelId;
-      if (!stays && isGone(id)) return [];
+      const state = stateOf(id);
+      const stays = wanted === 'running' && state !== 'failed' && id !== modelId;
+      if (!stays && (state === undefined || state === 'stopped' || state === 'failed')) return [];
       return [{ modelId: id, servedName: served_name, shares: gpus, stays }];
     });
   }

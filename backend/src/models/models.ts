@@ -58,9 +58,6 @@ interface Shown {
   readonly since: string;
 }
 
-/** Nothing runs in them; so it is before the first look as well. */
-const restingStates: ReadonlySet<ModelState | undefined> = new Set(['stopped', 'failed', undefined]);
-
 /** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
 export class Models {
   readonly #options: ModelsOptions;
@@ -81,7 +78,7 @@ export class Models {
       db: options.db,
       inventory: options.gpus,
       listModels: () => listModels(options.db),
-      isGone: (modelId) => restingStates.has(this.#shown.get(modelId)?.state),
+      stateOf: (modelId) => this.#shown.get(modelId)?.state,
       shapeOf: (model) => shapes.shapeOf(model),
       logs: (id, tail) => this.logs(id, tail),
       logger: options.logger,
