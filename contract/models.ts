@@ -172,10 +172,10 @@ export const launchPlan = z.object({
   mounts: z.array(z.string()),
   network: z.string(),
   gpus: z.boolean(),
-  /** Where its memory goes; null where its files don't tell. */
-  memory: memoryPlan.nullable(),
   /** Whether its engine has to start anew, of a draft for a model that is there. */
   restarts: z.boolean(),
+  /** Where its memory goes; null where its files don't tell. */
+  memory: memoryPlan.nullable(),
 });
 export type LaunchPlan = z.infer<typeof launchPlan>;
 

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { identityRoutes } from './identity.ts';
+import { imagePullRoutes } from './image-pulls.ts';
 import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
 import { memoryRoutes } from './memory.ts';
@@ -15,6 +16,7 @@ import { usageAnalyticsRoutes } from './usage-analytics.ts';
 export const routes = {
   ...identityRoutes,
   ...keyRoutes,
+  ...imagePullRoutes,
   ...inspectorRoutes,
   ...memoryRoutes,
   ...modelRoutes,

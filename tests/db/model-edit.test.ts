@@ -6,11 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../backend/src/config.ts';
 import { changesSince } from '../../backend/src/db/model-changes.ts';
 import { findModel } from '../../backend/src/db/model-records.ts';
+import { EngineRoom } from '../../backend/src/models/engine-room/room.ts';
+import { ImageGate } from '../../backend/src/models/image-gate.ts';
 import { Models } from '../../backend/src/models/models.ts';
 import { RoutingTable } from '../../backend/src/routing/table.ts';
 import { newModel } from '../../contract/models.ts';
 import { DockerEngine } from '../../docker/engine.ts';
-import { readCatalog } from '../../offline/catalog.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { onBothDatabases } from './both-databases.ts';
 
@@ -43,14 +44,25 @@ onBothDatabases((database) => {
   let models: Models;
   beforeAll(() => {
     const config = loadConfig({ env: { CORTEX_MODELS_DIR: join(dir, 'models'), CORTEX_DATA_DIR: join(dir, 'data') } });
+    const engine = new DockerEngine({ host: `unix://${dir}/no-docker.sock` });
     models = new Models({
       db: database().db,
-      engine: new DockerEngine({ host: `unix://${dir}/no-docker.sock` }),
+      room: new EngineRoom({
+        engine,
+        imageOf: (name) => name,
+        models: { dir: config.settings.CORTEX_MODELS_DIR, dirHost: config.modelsDirHost },
+        network: 'none',
+      }),
+      gate: new ImageGate({
+        images: engine.images,
+        policy: config.settings,
+        archiveFile: () => 'x.tar',
+        configured: [],
+      }),
       table: new RoutingTable(),
       config,
-      catalog: readCatalog({ rootDir: config.rootDir, env: {} }),
       rootSecret: randomBytes(32),
-      gpus: () => Promise.resolve({ source: 'none', usable: null, gpus: [] }),
+      gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
       logger: { info: () => undefined, warn: () => undefined },
     });
   });

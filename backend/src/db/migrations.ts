@@ -16,8 +16,8 @@ const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-24-usage-rollups', usageRollups],
   ['2026-11-25-routing', routing],
   ['2026-11-26-change-notices', changeNotices],
-  ['2026-11-27-memory-reports', memoryReports],
   ['2026-11-27-model-versions', modelVersions],
+  ['2026-11-27-memory-reports', memoryReports],
 ];
 
 /**

@@ -15,9 +15,9 @@ export type ModelRecord = NewModel & {
   readonly id: string;
   readonly wanted: Wanted;
   readonly createdAt: string;
+  readonly version: number;
   /** What it was given at its last start; absent where nobody knew which GPUs there are, and it gets all. */
   readonly gpus?: readonly GpuShare[];
-  readonly version: number;
 };
 
 const base = z.object({
@@ -28,8 +28,8 @@ const base = z.object({
   folder: z.string(),
   wanted,
   created_at: z.date().transform((date) => date.toISOString()),
-  gpus: z.array(gpuShare).nullable(),
   version: z.number(),
+  gpus: z.array(gpuShare).nullable(),
 });
 const row = z
   .discriminatedUnion('engine', [

@@ -58,15 +58,8 @@ interface ModelsTable {
   options: Json;
   wanted: string;
   created_at: Time;
-  gpus: ColumnType<unknown, string | null | undefined, string | null>;
   version: Generated<number>;
-}
-
-interface MemoryReportsTable {
-  model_id: string;
-  at: Time;
-  planned: NullableJson;
-  reported: Json;
+  gpus: ColumnType<unknown, string | null | undefined, string | null>;
 }
 
 interface ModelChangesTable {
@@ -77,6 +70,13 @@ interface ModelChangesTable {
   username: string;
   /** Names of fields, never what was in them. */
   fields: Json;
+}
+
+interface MemoryReportsTable {
+  model_id: string;
+  at: Time;
+  planned: NullableJson;
+  reported: Json;
 }
 
 interface UsageTable {
@@ -176,8 +176,8 @@ export interface Database {
   sessions: SessionsTable;
   api_keys: ApiKeysTable;
   models: ModelsTable;
-  memory_reports: MemoryReportsTable;
   model_changes: ModelChangesTable;
+  memory_reports: MemoryReportsTable;
   usage: UsageTable;
   aliases: AliasesTable;
   endpoints: EndpointsTable;
