@@ -67,7 +67,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
   });
 }
 
-it("shows the plan on the model's page, and that nothing was reported yet", async () => {
+it("shows the plan on the model's page, and what was reported beside it", async () => {
   const { model } = await cortex.call('createModel', {
     body: { name: 'Large', served_name: 'large', folder: 'large', engine: 'llamacpp', file: 'large.gguf', options: {} },
   });
@@ -87,6 +87,18 @@ it("shows the plan on the model's page, and that nothing was reported yet", asyn
     await page.getByText('Memory as the engine reported it').waitFor();
     await page.getByTestId('memory-plan').scrollIntoViewIfNeeded();
     await expectFitForAll(page, 'model-memory', 'light');
+
+    const planned = { weights: 14.9e9, kv_cache: 1.5e9, activations: 3e8, graphs: 0, runtime: 0, cache_tokens: 11_520 };
+    const reported = { ...planned, weights: 15e9, activations: 2.5e8, graphs: null, runtime: null };
+    await page.route(`**/admin/models/${model.id}/memory`, (route) =>
+      route.fulfill({ json: { plan, report: { at: new Date().toISOString(), planned, reported } } }),
+    );
+    await page.reload();
+    const table = page.getByRole('table', { name: 'Planned and reported memory' });
+    await table.getByText('+20 %').waitFor();
+    await table.getByText('-0.7 %').waitFor();
+    await table.scrollIntoViewIfNeeded();
+    await expectFitForAll(page, 'model-memory-report', 'light');
   } finally {
     await close();
   }

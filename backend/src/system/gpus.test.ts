@@ -67,7 +67,7 @@ describe("nvidia-smi's lines", () => {
       },
       expect.objectContaining({ uuid: 'GPU-b', utilization_percent: null }),
     ]);
-    expect(parseSmi('No devices were found\n0, GPU-a, x, [N/A], 1, 1, 1, 1\n')).toEqual([]);
+    expect(parseSmi('No devices were found\n0, GPU-a, x, [N/A], 1, 1, 1, 1\n0, all, x, 1, 1, 1, 1, 1\n')).toEqual([]);
   });
 });
 

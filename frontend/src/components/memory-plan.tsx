@@ -10,7 +10,8 @@ const partNames: Record<MemoryPartKind, string> = {
   kv_cache: 'cache of the context',
   activations: 'computing',
   graphs: 'CUDA graphs',
-  runtime: 'CUDA and kernels',
+  runtime: 'kernels',
+  driver: 'CUDA itself',
   reserve: 'cache of further requests',
 };
 const colours: Record<MemoryPartKind, string> = {
@@ -19,6 +20,7 @@ const colours: Record<MemoryPartKind, string> = {
   activations: 'var(--series-2)',
   graphs: 'var(--series-3)',
   runtime: 'var(--series-7)',
+  driver: 'var(--series-5)',
   reserve: 'var(--series-others)',
 };
 

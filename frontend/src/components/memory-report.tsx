@@ -7,7 +7,7 @@ const rows: readonly (readonly [keyof MemoryFigures, string])[] = [
   ['kv_cache', 'Cache'],
   ['activations', 'Computing'],
   ['graphs', 'CUDA graphs'],
-  ['runtime', 'CUDA and kernels'],
+  ['runtime', 'Kernels'],
   ['cache_tokens', 'Tokens in the cache'],
 ];
 

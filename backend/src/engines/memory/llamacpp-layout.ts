@@ -116,7 +116,7 @@ export function llamacppLayout(start: LlamacppStart, context: number, gpuLayers:
       { kind: 'weights', bytes: onGpu[index]?.weights ?? 0 },
       { kind: 'kv_cache', bytes: onGpu[index]?.cache ?? 0 },
       { kind: 'activations', bytes: compute },
-      { kind: 'runtime', bytes: cudaContextBytes },
+      { kind: 'driver', bytes: cudaContextBytes },
     ]),
   );
   const hostParts: MemoryPart[] = [
