@@ -61,7 +61,7 @@ export const settingDefinitions = {
   }),
   OFFLINE_MODE_AUTO_DETECT: setting({
     group: 'Offline operation',
-    description: 'Treat the machine as offline while no registry can be reached.',
+    description: 'Refuse a missing image at once while its registry does not answer Docker; a local registry counts.',
     default: 'True',
     allowed: flagAllowed,
     schema: flag,

@@ -110,20 +110,27 @@ export class EngineRoom {
 
   /**
    * Hands the key over and starts the container. The folder is looked at again before and after, since Docker opens it
-   * by its name: where that leads to another one by then, the container is removed.
+   * by its name: where that leads to another one by then, the container is removed, and the next attempt makes a new one.
    * @throws CortexError model_refused, folder_*, docker_*
    */
   async start(record: ModelRecord, id: string, key: string): Promise<void> {
+    checkRecord(record);
+    const details = await this.inspect(id);
+    if (details?.labels[labels.model] !== record.id) throw refusal(record, 'that container is not its own');
     const { containers } = this.#options.engine;
-    const before = await this.#granted(record, id);
-    // A file: environment and arguments would stand in `docker inspect`.
-    const name = apiKeyFile.slice(secretsFolder.length + 1);
-    await containers.putArchive(id, secretsFolder, tarOf([{ name, content: Buffer.from(key), mode: 0o444 }]));
-    await containers.start(id);
-    const after = await this.#granted(record, id).catch(() => null);
-    if (after?.identity === before.identity) return;
-    await containers.remove(id, { force: true });
-    throw folderChanged(record);
+    try {
+      const before = await this.#grantOf(record, details);
+      // A file: environment and arguments would stand in `docker inspect`.
+      const name = apiKeyFile.slice(secretsFolder.length + 1);
+      await containers.putArchive(id, secretsFolder, tarOf([{ name, content: Buffer.from(key), mode: 0o444 }]));
+      await containers.start(id);
+      const after = await this.#grantOf(record, details);
+      if (after.identity !== before.identity) throw folderChanged(record);
+    } catch (error) {
+      if (error instanceof CortexError && !error.code.startsWith('docker_'))
+        await containers.remove(id, { force: true });
+      throw error;
+    }
   }
 
   async stop(id: string, timeoutSeconds: number): Promise<void> {
@@ -185,13 +192,10 @@ export class EngineRoom {
   }
 
   /** The folder as it is now, where the container has just that one. */
-  async #granted(record: ModelRecord, id: string): Promise<FolderGrant> {
-    checkRecord(record);
+  async #grantOf(record: ModelRecord, { mounts }: EngineContainer): Promise<FolderGrant> {
     const grant = await grantFolder(this.#options.models, record);
-    const details = await this.inspect(id);
-    const mount = details?.mounts.find(({ target }) => target === modelMount);
-    if (details?.labels[labels.model] !== record.id || mount?.source !== grant.source || mount.writable)
-      throw folderChanged(record);
+    const mount = mounts.find(({ target }) => target === modelMount);
+    if (mount?.source !== grant.source || mount.writable) throw folderChanged(record);
     return grant;
   }
 
@@ -204,16 +208,21 @@ export class EngineRoom {
   }
 }
 
-const folderChanged = ({ served_name, folder }: ModelRecord) =>
-  new CortexError('model_refused', { model: served_name, reason: `the folder '${folder}' was exchanged meanwhile` });
+const refusal = ({ served_name }: Pick<ModelRecord, 'served_name'>, reason: string) =>
+  new CortexError('model_refused', { model: served_name, reason });
+
+const folderChanged = (record: ModelRecord) => refusal(record, `the folder '${record.folder}' was exchanged meanwhile`);
 
 /** Whoever wrote the record: it is checked as a new one would be. */
-function checkRecord({ id, wanted: _wanted, createdAt: _createdAt, ...model }: ModelRecord, replica = 0): void {
-  const refuse = (reason: string) => new CortexError('model_refused', { model: model.served_name, reason });
-  if (!/^[A-Za-z0-9][\w-]{0,99}$/.test(id)) throw refuse('its id is not one that Cortex gives');
-  if (!Number.isInteger(replica) || replica < 0 || replica >= mostReplicas) throw refuse('it has no such replica');
+function checkRecord({ id, gpus = [], ...model }: ModelRecord, replica = 0): void {
+  if (!/^[A-Za-z0-9][\w-]{0,99}$/.test(id)) throw refusal(model, 'its id is not one that Cortex gives');
+  if (!Number.isInteger(replica) || replica < 0 || replica >= mostReplicas)
+    throw refusal(model, 'it has no such replica');
+  // NVIDIA's runtime also takes `all` and numbers.
+  if (!gpus.every(({ uuid }) => /^(?:GPU|MIG)-[\w/-]{1,200}$/.test(uuid)))
+    throw refusal(model, 'it names a GPU that is none');
   const checked = newModel.safeParse(model satisfies NewModel);
   if (checked.success) return;
   const issue = checked.error.issues[0];
-  throw refuse(issue === undefined ? 'it is not valid' : `${issue.path.join('.')}: ${issue.message}`);
+  throw refusal(model, issue === undefined ? 'it is not valid' : `${issue.path.join('.')}: ${issue.message}`);
 }
