@@ -10,7 +10,7 @@ import { memoryModel } from '../engines/memory/options.ts';
 import { figuresOf, planMemory } from '../engines/memory/plan.ts';
 import { reportedMemory } from '../engines/memory/reported.ts';
 import type { ModelShape } from '../engines/memory/shape.ts';
-import { chooseGpus, type GpuHolder, gpuRooms, holderNames } from './gpu-assignment.ts';
+import { chooseGpus, freeBytes, type GpuHolder, gpuRooms, holderNames } from './gpu-assignment.ts';
 
 export interface ModelMemoryOptions {
   readonly db: Executor;
@@ -62,22 +62,50 @@ export class ModelMemory {
    * Gives a model its GPUs for the start that follows.
    * @throws CortexError gpu_memory_held where it would fit if others did not hold the memory
    */
-  reserve(record: ModelRecord, version: string | null): Promise<void> {
+  reserve(record: ModelRecord, version?: string | null): Promise<void> {
     const given = this.#giving.then(() => this.#reserve(record, version));
     this.#giving = given.catch(() => undefined);
     return given;
   }
 
-  async #reserve(record: ModelRecord, version: string | null): Promise<void> {
+  /** Whether the GPUs of a replica have free just now what it was given of them. */
+  async isFree({ gpus = [] }: ModelRecord, replica: number): Promise<boolean> {
+    const shares = gpus.filter((share) => share.replica === replica);
+    if (shares.length === 0) return true;
+    const free = freeBytes(
+      await this.#options.inventory(),
+      shares.map(({ uuid }) => uuid),
+    );
+    return shares.every(({ bytes }, at) => (free[at] ?? 0) >= bytes);
+  }
+
+  async #reserve(record: ModelRecord, version: string | null | undefined): Promise<void> {
     const { db, shapeOf } = this.#options;
     const inventory = await this.#usable();
     const shape = inventory.gpus.length === 0 ? null : await shapeOf(record);
     if (shape === null) return setModelGpus(db, record.id, null);
     const question = { model: record, shape, version: this.#versionOf(record, version) };
-    const holders = await this.#holders(record.id);
-    const { plan, shares } = planFor(question, inventory, holders);
+    const others = await this.#holders(record.id);
+    const shares: GpuShare[] = [];
+    for (let replica = 0; replica < record.replicas; replica += 1) {
+      const earlier = { modelId: record.id, servedName: record.served_name, shares, stays: true };
+      shares.push(...this.#sharesOf(question, replica, inventory, [...others, earlier]));
+    }
+    await setModelGpus(db, record.id, shares);
+  }
+
+  /** @throws CortexError gpu_memory_held */
+  #sharesOf(
+    { model: record, ...question }: Question & { readonly model: ModelRecord },
+    replica: number,
+    inventory: GpuInventory,
+    holders: readonly GpuHolder[],
+  ): GpuShare[] {
+    const own = (record.gpus ?? []).filter((share) => share.replica === replica);
+    const asked = { ...question, model: { ...record, gpus: own } };
+    const { plan, shares } = planFor(asked, inventory, holders);
     const alone = planFor(
-      question,
+      asked,
       inventory,
       holders.map((holder) => ({ ...holder, stays: false })),
     ).plan;
@@ -94,7 +122,7 @@ export class ModelMemory {
         holders: holderNames(holders).join(', '),
       });
     }
-    await setModelGpus(db, record.id, shares);
+    return shares.map((share) => ({ ...share, replica }));
   }
 
   /** Reads what an engine that became ready said of its memory. A log that tells nothing leaves the last report as it is. */
@@ -159,6 +187,7 @@ interface Question {
   readonly version: string | null;
 }
 
+/** One replica's plan. */
 function planFor({ model, shape, version }: Question, inventory: GpuInventory, holders: readonly GpuHolder[]) {
   const host = { totalBytes: totalmem(), availableBytes: freemem() };
   const question = { model: memoryModel(model), shape, version };
@@ -167,7 +196,7 @@ function planFor({ model, shape, version }: Question, inventory: GpuInventory, h
     inventory.source === 'docker' ? null : chooseGpus(question, gpuRooms(inventory.gpus, holders), host, kept);
   const plan = planMemory({ ...question, room: { gpus, host } });
   const shares = plan.devices.flatMap(({ uuid, planned_bytes }) =>
-    uuid === null ? [] : [{ uuid, bytes: planned_bytes }],
+    uuid === null ? [] : [{ uuid, bytes: planned_bytes, replica: 0 }],
   );
   return { plan, shares };
 }
