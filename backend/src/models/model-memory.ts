@@ -1,7 +1,7 @@
 import { freemem, totalmem } from 'node:os';
 import { CortexError } from '../../../contract/errors.ts';
 import type { GpuInventory, GpuShare, MemoryPlan, MemoryReport } from '../../../contract/memory.ts';
-import type { NewModel } from '../../../contract/models.ts';
+import type { ModelState, NewModel } from '../../../contract/models.ts';
 import { findMemoryReport, putMemoryReport, setModelGpus } from '../db/memory-report-records.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import type { Executor } from '../db/schema.ts';
@@ -16,8 +16,8 @@ export interface ModelMemoryOptions {
   readonly db: Executor;
   readonly inventory: () => Promise<GpuInventory>;
   readonly listModels: () => Promise<readonly ModelRecord[]>;
-  /** Whether nothing of the model runs any more, so that it holds no memory. */
-  readonly isGone: (modelId: string) => boolean;
+  /** As it was last seen; undefined before the first look. */
+  readonly stateOf: (modelId: string) => ModelState | undefined;
   /** Null where the model's files don't tell its shape. */
   readonly shapeOf: (model: NewModel) => Promise<ModelShape | null>;
   readonly logs: (modelId: string, tail: number) => Promise<string[]>;
@@ -49,23 +49,27 @@ export class ModelMemory {
 
   /**
    * Where a model's memory would go if it started now.
-   * @param modelId of the model itself where it is one already
+   * @param before the model itself where it is one already
+   * @param version of its engine; left out, the one that its image told last
    */
-  async plan(model: NewModel, modelId: string | null, version?: string | null): Promise<MemoryPlan | null> {
+  async plan(model: NewModel, before: ModelRecord | null, version?: string | null): Promise<MemoryPlan | null> {
     const shape = await this.#options.shapeOf(model);
     if (shape === null) return null;
-    const holders = await this.#holders(modelId);
-    return planFor({ model, shape, version: this.#versionOf(model, version) }, await this.#usable(), holders).plan;
+    const question = { model, kept: idsOf(before, 0), shape, version: this.#versionOf(model, version) };
+    return planFor(question, await this.#usable(), await this.#holders(before?.id ?? null)).plan;
   }
 
   /**
-   * Gives a model its GPUs for the start that follows.
-   * @throws CortexError gpu_memory_held where it would fit if others did not hold the memory
+   * Gives a model its GPUs and starts it before another one is given any.
+   * @throws CortexError gpu_memory_held where it would fit if others did not hold the memory; then it is not started
    */
-  reserve(record: ModelRecord, version?: string | null): Promise<void> {
-    const given = this.#giving.then(() => this.#reserve(record, version));
-    this.#giving = given.catch(() => undefined);
-    return given;
+  reserve<T>(record: ModelRecord, version: string | null | undefined, start: () => Promise<T>): Promise<T> {
+    const started = this.#giving.then(async () => {
+      await this.#reserve(record, version);
+      return start();
+    });
+    this.#giving = started.catch(() => undefined);
+    return started;
   }
 
   /** Whether the GPUs of a replica have free just now what it was given of them. */
@@ -89,23 +93,23 @@ export class ModelMemory {
     const shares: GpuShare[] = [];
     for (let replica = 0; replica < record.replicas; replica += 1) {
       const earlier = { modelId: record.id, servedName: record.served_name, shares, stays: true };
-      shares.push(...this.#sharesOf(question, replica, inventory, [...others, earlier]));
+      const kept = idsOf(record, replica);
+      shares.push(...this.#sharesOf(record, { ...question, kept }, replica, inventory, [...others, earlier]));
     }
     await setModelGpus(db, record.id, shares);
   }
 
   /** @throws CortexError gpu_memory_held */
   #sharesOf(
-    { model: record, ...question }: Question & { readonly model: ModelRecord },
+    record: ModelRecord,
+    question: Question,
     replica: number,
     inventory: GpuInventory,
     holders: readonly GpuHolder[],
   ): GpuShare[] {
-    const own = (record.gpus ?? []).filter((share) => share.replica === replica);
-    const asked = { ...question, model: { ...record, gpus: own } };
-    const { plan, shares } = planFor(asked, inventory, holders);
+    const { plan, shares } = planFor(question, inventory, holders);
     const alone = planFor(
-      asked,
+      question,
       inventory,
       holders.map((holder) => ({ ...holder, stays: false })),
     ).plan;
@@ -138,7 +142,7 @@ export class ModelMemory {
   async #keepReport(record: ModelRecord): Promise<void> {
     const reported = reportedMemory(record.engine, await this.#options.logs(record.id, startLines));
     if (reported === null) return;
-    const plan = await this.plan(record, record.id);
+    const plan = await this.plan(record, record);
     const planned = plan === null ? null : figuresOf(plan);
     await putMemoryReport(this.#options.db, record.id, { at: new Date().toISOString(), planned, reported });
   }
@@ -146,7 +150,7 @@ export class ModelMemory {
   /** Where its memory goes, and what its engine said when it last became ready. */
   async overview(record: ModelRecord): Promise<{ plan: MemoryPlan | null; report: MemoryReport | null }> {
     const [plan, report] = await Promise.all([
-      this.plan(record, record.id),
+      this.plan(record, record),
       findMemoryReport(this.#options.db, record.id),
     ]);
     return { plan, report };
@@ -172,26 +176,31 @@ export class ModelMemory {
   }
 
   async #holders(modelId: string | null): Promise<GpuHolder[]> {
-    const { listModels, isGone } = this.#options;
+    const { listModels, stateOf } = this.#options;
     return (await listModels()).flatMap(({ id, served_name, wanted, gpus = [] }) => {
-      const stays = wanted === 'running' && id !== modelId;
-      if (!stays && isGone(id)) return [];
+      const state = stateOf(id);
+      const stays = wanted === 'running' && state !== 'failed' && id !== modelId;
+      if (!stays && (state === undefined || state === 'stopped' || state === 'failed')) return [];
       return [{ modelId: id, servedName: served_name, shares: gpus, stays }];
     });
   }
 }
 
 interface Question {
-  readonly model: NewModel & { readonly gpus?: readonly GpuShare[] };
+  readonly model: NewModel;
+  /** The GPUs of its last start. */
+  readonly kept: readonly string[];
   readonly shape: ModelShape;
   readonly version: string | null;
 }
 
+const idsOf = (record: ModelRecord | null, replica: number): string[] =>
+  (record?.gpus ?? []).filter((share) => share.replica === replica).map(({ uuid }) => uuid);
+
 /** One replica's plan. */
-function planFor({ model, shape, version }: Question, inventory: GpuInventory, holders: readonly GpuHolder[]) {
+function planFor({ model, kept, shape, version }: Question, inventory: GpuInventory, holders: readonly GpuHolder[]) {
   const host = { totalBytes: totalmem(), availableBytes: freemem() };
   const question = { model: memoryModel(model), shape, version };
-  const kept = (model.gpus ?? []).map(({ uuid }) => uuid);
   const gpus =
     inventory.source === 'docker' ? null : chooseGpus(question, gpuRooms(inventory.gpus, holders), host, kept);
   const plan = planMemory({ ...question, room: { gpus, host } });

@@ -29,6 +29,7 @@ import { factsOfName, needsNewContainer } from './container-spec.ts';
 import { changedFields, editedModel, readModel } from './edit.ts';
 import type { EngineRoom } from './engine-room/room.ts';
 import { resolveFolder } from './folder-files.ts';
+import { FolderOffers } from './folder-offers.ts';
 import { listModelFolders } from './folder-walk.ts';
 import { inspectModelFolder } from './folders.ts';
 import type { ImageGate } from './image-gate.ts';
@@ -66,9 +67,6 @@ interface Shown {
 /** Hard disks and network shares read so much; SSDs ten times as much. */
 const slowDiskBytesPerSecond = 50e6;
 
-/** Nothing runs in them; so it is before the first look as well. */
-const restingStates: ReadonlySet<ModelState | undefined> = new Set(['stopped', 'failed', undefined]);
-
 /** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
 export class Models {
   readonly #options: ModelsOptions;
@@ -77,6 +75,7 @@ export class Models {
   readonly #memory: ModelMemory;
   readonly #shapes: ModelShapes;
   readonly #feed = new ChangeFeed<Change>();
+  readonly #offers = new FolderOffers();
   readonly #shown = new Map<string, Shown>();
 
   constructor(options: ModelsOptions) {
@@ -89,7 +88,7 @@ export class Models {
       db: options.db,
       inventory: options.gpus,
       listModels: () => listModels(options.db),
-      isGone: (modelId) => restingStates.has(this.#shown.get(modelId)?.state),
+      stateOf: (modelId) => this.#shown.get(modelId)?.state,
       shapeOf: (model) => this.#shapes.shapeOf(model),
       logs: (id, tail) => this.logs(id, tail),
       logger: options.logger,
@@ -123,8 +122,8 @@ export class Models {
     const image = this.#image(record.engine);
     const facts = (await this.#gate.check(image)) ? await this.#options.room.ask(record.engine) : null;
     if (facts !== null) checkOptions(record, image, facts);
-    await this.#memory.reserve(record, (facts ?? factsOfName(record.engine, image)).version);
-    return this.#want(id, 'running');
+    const { version } = facts ?? factsOfName(record.engine, image);
+    return this.#memory.reserve(record, version, () => this.#want(id, 'running'));
   }
 
   /** Begins to look after the models. */
@@ -163,7 +162,7 @@ export class Models {
   /**
    * Changes a model. A running one whose engine has to be told starts anew; a failed one is tried again.
    * @throws CortexError model_changed, conflict, invalid_request, folder_not_found, folder_outside, folder_without_model,
-   * engine_unfit, engine_option_unsupported; then nothing is changed
+   * engine_unfit, engine_option_unsupported, gpu_memory_held; then nothing is changed
    */
   async update(id: string, edit: ModelEdit, username: string): Promise<Model> {
     const { db, logger } = this.#options;
@@ -174,9 +173,12 @@ export class Models {
     if (fields.length === 0) return this.#show(before);
     await this.#checkFolder(model);
     await this.#checkImage(model);
-    // What it gets of GPUs may be too little for it now.
-    if (before.wanted === 'running') await this.#memory.reserve({ ...before, ...model });
-    const record = await updateModel(db, { id, version: edit.version, model, fields, username });
+    // An edit does not change the engine, so the two are of one kind.
+    const after = { ...before, ...model } as ModelRecord;
+    const write = () => updateModel(db, { id, version: edit.version, model, fields, username });
+    const claims = after.replicas !== before.replicas || needsNewContainer(before, after);
+    const record =
+      before.wanted === 'running' && claims ? await this.#memory.reserve(after, undefined, write) : await write();
     if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
     logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
     if (needsNewContainer(before, record)) this.#supervisor.forget(before);
@@ -194,7 +196,7 @@ export class Models {
       gate: this.#gate,
       listModels: () => listModels(db),
       checkFolder: (model) => this.#checkFolder(model),
-      memoryOf: (model, version) => this.#memory.plan(model, null, version),
+      memoryOf: (model, before, version) => this.#memory.plan(model, before, version),
     });
   }
 
@@ -241,7 +243,8 @@ export class Models {
 
   inspectFolder(folder: string): Promise<FolderInspection> {
     const version = (engine: Engine) => versionInName(engine, this.#image(engine));
-    return inspectModelFolder(this.#root, folder, { vllm: version('vllm'), llamacpp: version('llamacpp') });
+    const versions = { vllm: version('vllm'), llamacpp: version('llamacpp') };
+    return inspectModelFolder(this.#root, folder, versions, this.#offers);
   }
 
   get #root(): string {
@@ -277,7 +280,7 @@ export class Models {
   }
 
   async #checkFolder(model: NewModel): Promise<void> {
-    const { candidates, problems, notes, folder } = await inspectModelFolder(this.#root, model.folder);
+    const { candidates, problems, notes, folder } = await this.inspectFolder(model.folder);
     const fitting = candidates.find((candidate) => candidate.engine === model.engine && candidate.file === model.file);
     if (fitting !== undefined) return;
     const remarks = [...problems, ...notes];

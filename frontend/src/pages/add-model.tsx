@@ -2,12 +2,14 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import { engineNames } from '../../../contract/engine-options/tables.ts';
+import type { MemorySuggestion } from '../../../contract/memory.ts';
 import { type Candidate, type NewModel, newModel } from '../../../contract/models.ts';
 import { ApiError, call } from '../api/client.ts';
 import { queries } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
 import { Code } from '../components/code.tsx';
 import { Field } from '../components/field.tsx';
+import { givenGpus, MemoryPlanCard } from '../components/memory-plan.tsx';
 import { OptionFields } from '../components/option-fields.tsx';
 import { optionsOfTexts } from '../components/option-texts.ts';
 import { Card, Empty, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
@@ -80,7 +82,11 @@ export function AddModel() {
         />
       ) : null}
       {step === 'review' && candidate && current && folder ? (
-        <Review model={toNewModel(candidate, folder, current)} onBack={() => go('configure')} />
+        <Review
+          model={toNewModel(candidate, folder, current)}
+          onBack={() => go('configure')}
+          onApply={(options) => setDraft({ ...current, options: { ...current.options, ...textsOf(options) } })}
+        />
       ) : null}
     </Page>
   );
@@ -214,13 +220,19 @@ function Configure({
   );
 }
 
-function Review({ model, onBack }: { model: unknown; onBack: () => void }) {
+type Apply = (options: MemorySuggestion['options']) => void;
+
+/** A suggestion's options as the form holds them. */
+const textsOf = (options: MemorySuggestion['options']): Record<string, string> =>
+  Object.fromEntries(Object.entries(options).map(([name, value]) => [name, String(value)]));
+
+function Review({ model, onBack, onApply }: { model: unknown; onBack: () => void; onApply: Apply }) {
   const parsed = newModel.safeParse(model);
   if (!parsed.success) return <Failure error={new Error('The configuration is not valid any more.')} retry={onBack} />;
-  return <ReviewValid model={parsed.data} onBack={onBack} />;
+  return <ReviewValid model={parsed.data} onBack={onBack} onApply={onApply} />;
 }
 
-function ReviewValid({ model, onBack }: { model: NewModel; onBack: () => void }) {
+function ReviewValid({ model, onBack, onApply }: { model: NewModel; onBack: () => void; onApply: Apply }) {
   const navigate = useNavigate();
   const plan = useQuery({ queryKey: ['plan', model], queryFn: () => call('planModel', { body: model }) });
   const create = useMutation({
@@ -265,12 +277,13 @@ function ReviewValid({ model, onBack }: { model: NewModel; onBack: () => void })
                 ? `${plan.data.image} ${plan.data.image_cached ? '(on this machine)' : '(not on this machine)'}`
                 : '…',
             ],
-            ['GPUs', plan.data?.gpus ? 'all NVIDIA GPUs of this machine' : 'none seen: it runs on the CPU'],
+            ['GPUs', plan.data ? givenGpus(plan.data) : '…'],
           ]}
         />
       </Card>
       {plan.isError ? <Failure error={plan.error} retry={() => void plan.refetch()} /> : null}
       {plan.data && plan.data.issues.length > 0 ? <PlanIssues issues={plan.data.issues} /> : null}
+      {plan.data?.memory ? <MemoryPlanCard plan={plan.data.memory} onApply={onApply} /> : null}
       {plan.data ? <Code title="The exact command" text={plan.data.command.join(' ')} /> : null}
       {plan.data && plan.data.env.length > 0 ? <Code title="Its environment" text={plan.data.env.join('\n')} /> : null}
       {create.isError ? <Failure error={create.error} /> : null}

@@ -7,6 +7,7 @@ import { queries, queryClient } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
 import { Code } from '../components/code.tsx';
 import { Field, SelectField } from '../components/field.tsx';
+import { MemoryPlanCard } from '../components/memory-plan.tsx';
 import { OptionFields } from '../components/option-fields.tsx';
 import { optionsOfTexts, textsOfOptions } from '../components/option-texts.ts';
 import { Card, Failure, Page, Skeleton } from '../components/page.tsx';
@@ -215,6 +216,7 @@ function Review({
         </p>
       ) : null}
       {plan.data && plan.data.issues.length > 0 ? <PlanIssues issues={plan.data.issues} /> : null}
+      {plan.data?.memory ? <MemoryPlanCard plan={plan.data.memory} /> : null}
       {plan.data ? <Code title="The exact command" text={plan.data.command.join(' ')} /> : null}
       {plan.data && plan.data.env.length > 0 ? <Code title="Its environment" text={plan.data.env.join('\n')} /> : null}
       {save.isError ? <Failure error={save.error} /> : null}

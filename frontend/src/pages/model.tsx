@@ -12,6 +12,7 @@ import { Code, CopyButton } from '../components/code.tsx';
 import { Dialog } from '../components/dialog.tsx';
 import { Field } from '../components/field.tsx';
 import { ImagePulls } from '../components/image-pulls.tsx';
+import { ModelMemory } from '../components/model-memory.tsx';
 import { Card, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
 import { ModelStatus } from '../components/status.tsx';
 import { formatAgo } from '../format.ts';
@@ -103,6 +104,7 @@ export function ModelPage() {
           ]}
         />
       </Card>
+      <ModelMemory model={model} />
       <Log id={id} />
     </Page>
   );

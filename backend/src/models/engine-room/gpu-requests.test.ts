@@ -8,8 +8,8 @@ const record = (gpus?: GpuShare[]): ModelRecord => ({
   ...newModel.parse({ name: 'm', served_name: 'm', folder: 'm', engine: 'vllm' }),
   id: 'mdl_1',
   wanted: 'running',
-  version: 1,
   createdAt: '2026-01-01T00:00:00.000Z',
+  version: 1,
   ...(gpus === undefined ? {} : { gpus }),
 });
 const specOf = (model: ModelRecord, gpus = true, replica = 0) =>
