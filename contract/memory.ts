@@ -89,8 +89,8 @@ export const gpu = z.object({
 });
 export type Gpu = z.infer<typeof gpu>;
 
-/** The part of a GPU that a model holds. */
-export const gpuShare = z.object({ uuid: gpuId, bytes: z.number() });
+/** The part of a GPU that a replica of a model holds. */
+export const gpuShare = z.object({ uuid: gpuId, bytes: z.number(), replica: z.number().int().default(0) });
 export type GpuShare = z.infer<typeof gpuShare>;
 
 export const gpuInventory = z.object({

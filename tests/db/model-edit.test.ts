@@ -62,6 +62,7 @@ onBothDatabases((database) => {
       table: new RoutingTable(),
       config,
       rootSecret: randomBytes(32),
+      serving: { openRequests: () => 0, settleMs: 0 },
       gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
       logger: { info: () => undefined, warn: () => undefined },
     });

@@ -62,6 +62,7 @@ onBothDatabases((database) => {
       table: new RoutingTable(),
       config,
       rootSecret: randomBytes(32),
+      serving: { openRequests: () => 0, settleMs: 0 },
       gpus: () => Promise.resolve({ source: 'dcgm', usable: true, gpus: [gpu] }),
       logger: { info: () => undefined, warn: () => undefined },
     });
@@ -72,7 +73,7 @@ onBothDatabases((database) => {
     it('is refused where it would take memory that another model holds, and then changes nothing', async () => {
       const [other, mine] = [await models.create(large(8192)), await models.create(large(8192))];
       for (const { id } of [other, mine]) {
-        await setModelGpus(db(), id, [{ uuid: 'GPU-0', bytes: 10 * GiB }]);
+        await setModelGpus(db(), id, [{ uuid: 'GPU-0', bytes: 10 * GiB, replica: 0 }]);
         await setWanted(db(), id, 'running');
       }
       const before = await findModel(db(), mine.id);

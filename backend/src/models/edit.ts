@@ -36,7 +36,7 @@ export function readModel(input: unknown, before: NewModel | null): NewModel {
 
 /** The fields that differ: `name`, `options.context_size`. */
 export function changedFields(before: NewModel, after: NewModel): string[] {
-  const changed = (['name', 'served_name', 'task', 'folder', 'file'] as const).filter(
+  const changed = (['name', 'served_name', 'task', 'folder', 'file', 'replicas'] as const).filter(
     (field) => before[field] !== after[field],
   );
   const [old, now] = [before.options, after.options].map(

@@ -10,7 +10,7 @@ import { memoryModel } from '../engines/memory/options.ts';
 import { figuresOf, planMemory } from '../engines/memory/plan.ts';
 import { reportedMemory } from '../engines/memory/reported.ts';
 import type { ModelShape } from '../engines/memory/shape.ts';
-import { chooseGpus, type GpuHolder, gpuRooms, holderNames } from './gpu-assignment.ts';
+import { chooseGpus, freeBytes, type GpuHolder, gpuRooms, holderNames } from './gpu-assignment.ts';
 
 export interface ModelMemoryOptions {
   readonly db: Executor;
@@ -55,7 +55,7 @@ export class ModelMemory {
   async plan(model: NewModel, before: ModelRecord | null, version?: string | null): Promise<MemoryPlan | null> {
     const shape = await this.#options.shapeOf(model);
     if (shape === null) return null;
-    const question = { model, kept: idsOf(before), shape, version: this.#versionOf(model, version) };
+    const question = { model, kept: idsOf(before, 0), shape, version: this.#versionOf(model, version) };
     return planFor(question, await this.#usable(), await this.#holders(before?.id ?? null)).plan;
   }
 
@@ -72,13 +72,35 @@ export class ModelMemory {
     return started;
   }
 
+  /** Whether the GPUs of a replica have free just now what it was given of them. */
+  async isFree({ gpus = [] }: ModelRecord, replica: number): Promise<boolean> {
+    const shares = gpus.filter((share) => share.replica === replica);
+    if (shares.length === 0) return true;
+    const free = freeBytes(
+      await this.#options.inventory(),
+      shares.map(({ uuid }) => uuid),
+    );
+    return shares.every(({ bytes }, at) => (free[at] ?? 0) >= bytes);
+  }
+
   async #reserve(record: ModelRecord, version: string | null | undefined): Promise<void> {
     const { db, shapeOf } = this.#options;
     const inventory = await this.#usable();
     const shape = inventory.gpus.length === 0 ? null : await shapeOf(record);
     if (shape === null) return setModelGpus(db, record.id, null);
-    const question = { model: record, kept: idsOf(record), shape, version: this.#versionOf(record, version) };
-    const holders = await this.#holders(record.id);
+    const question = { model: record, shape, version: this.#versionOf(record, version) };
+    const others = await this.#holders(record.id);
+    const shares: GpuShare[] = [];
+    for (let replica = 0; replica < record.replicas; replica += 1) {
+      const earlier = { modelId: record.id, servedName: record.served_name, shares, stays: true };
+      const kept = idsOf(record, replica);
+      shares.push(...this.#sharesOf({ ...question, kept }, replica, inventory, [...others, earlier]));
+    }
+    await setModelGpus(db, record.id, shares);
+  }
+
+  /** @throws CortexError gpu_memory_held */
+  #sharesOf(question: Question, replica: number, inventory: GpuInventory, holders: readonly GpuHolder[]): GpuShare[] {
     const { plan, shares } = planFor(question, inventory, holders);
     const alone = planFor(
       question,
@@ -92,13 +114,13 @@ export class ModelMemory {
       );
       const free = gpuRooms(inventory.gpus, holders).reduce((sum, { availableBytes }) => sum + availableBytes, 0);
       throw new CortexError('gpu_memory_held', {
-        model: record.served_name,
+        model: question.model.served_name,
         neededGiB: (needed / GiB).toFixed(1),
         freeGiB: (free / GiB).toFixed(1),
         holders: holderNames(holders).join(', '),
       });
     }
-    await setModelGpus(db, record.id, shares);
+    return shares.map((share) => ({ ...share, replica }));
   }
 
   /** Reads what an engine that became ready said of its memory. A log that tells nothing leaves the last report as it is. */
@@ -151,7 +173,8 @@ export class ModelMemory {
     const { listModels, stateOf } = this.#options;
     return (await listModels()).flatMap(({ id, served_name, wanted, gpus = [] }) => {
       const state = stateOf(id);
-      const stays = wanted === 'running' && state !== 'failed' && id !== modelId;
+      // One that failed as well: it may be tried again at any time.
+      const stays = wanted === 'running' && id !== modelId;
       if (!stays && (state === undefined || state === 'stopped' || state === 'failed')) return [];
       return [{ modelId: id, servedName: served_name, shares: gpus, stays }];
     });
@@ -166,8 +189,10 @@ interface Question {
   readonly version: string | null;
 }
 
-const idsOf = (record: ModelRecord | null): string[] => (record?.gpus ?? []).map(({ uuid }) => uuid);
+const idsOf = (record: ModelRecord | null, replica: number): string[] =>
+  (record?.gpus ?? []).filter((share) => share.replica === replica).map(({ uuid }) => uuid);
 
+/** One replica's plan. */
 function planFor({ model, kept, shape, version }: Question, inventory: GpuInventory, holders: readonly GpuHolder[]) {
   const host = { totalBytes: totalmem(), availableBytes: freemem() };
   const question = { model: memoryModel(model), shape, version };
@@ -175,7 +200,7 @@ function planFor({ model, kept, shape, version }: Question, inventory: GpuInvent
     inventory.source === 'docker' ? null : chooseGpus(question, gpuRooms(inventory.gpus, holders), host, kept);
   const plan = planMemory({ ...question, room: { gpus, host } });
   const shares = plan.devices.flatMap(({ uuid, planned_bytes }) =>
-    uuid === null ? [] : [{ uuid, bytes: planned_bytes }],
+    uuid === null ? [] : [{ uuid, bytes: planned_bytes, replica: 0 }],
   );
   return { plan, shares };
 }

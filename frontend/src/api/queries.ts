@@ -49,6 +49,11 @@ export const queries = {
     }),
   routing: queryOptions({ queryKey: ['routing'], queryFn: () => call('getRouting'), refetchInterval: 5_000 }),
   limits: queryOptions({ queryKey: ['limits'], queryFn: async () => (await call('listLimits')).subjects }),
+  imagePulls: queryOptions({
+    queryKey: ['image-pulls'],
+    queryFn: async () => (await call('listImagePulls')).pulls,
+    refetchInterval: ({ state }) => (state.data?.length ? 1_000 : 3_000),
+  }),
   summary: queryOptions({ queryKey: ['summary'], queryFn: () => call('systemSummary'), refetchInterval: 10_000 }),
   images: queryOptions({ queryKey: ['images'], queryFn: () => call('dockerImages'), refetchInterval: 30_000 }),
 };

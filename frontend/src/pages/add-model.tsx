@@ -15,6 +15,7 @@ import { optionsOfTexts } from '../components/option-texts.ts';
 import { Card, Empty, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
 import { PlanIssues } from '../components/plan-issues.tsx';
 import { formatBytes } from '../format.ts';
+import { FolderContents } from './folder-contents.tsx';
 
 const steps = ['source', 'folder', 'file', 'configure', 'review'] as const;
 const stepNames = { source: 'Source', folder: 'Folder', file: 'Model', configure: 'Configure', review: 'Review' };
@@ -61,36 +62,13 @@ export function AddModel() {
       ) : null}
       {step !== 'source' && step !== 'folder' && inspection.isPending ? <Skeleton /> : null}
       {step === 'file' && inspection.data ? (
-        <Card title={`In ${inspection.data.folder}`}>
-          <div className="space-y-3">
-            {inspection.data.candidates.map((one) => (
-              <button
-                key={one.file ?? ''}
-                type="button"
-                className={choiceClass}
-                onClick={() => {
-                  setDraft(null);
-                  go('configure', { file: one.file ?? '' });
-                }}
-              >
-                <span className="font-medium">{one.label}</span>
-                <span className="mt-1 block text-muted">{describe(one)}</span>
-              </button>
-            ))}
-            {inspection.data.problems.map(({ file: name, message }) => (
-              <p key={`${name}${message}`} className="text-warn">
-                ▲ {name ? <span className="font-mono text-xs">{name}: </span> : null}
-                {message}
-              </p>
-            ))}
-            {inspection.data.candidates.length === 0 ? (
-              <p className="text-muted">
-                Nothing in this folder can be served. A model is a .gguf file, or .safetensors files with config.json
-                and a tokenizer.
-              </p>
-            ) : null}
-          </div>
-        </Card>
+        <FolderContents
+          inspection={inspection.data}
+          onChoose={(one) => {
+            setDraft(null);
+            go('configure', { file: one.file ?? '' });
+          }}
+        />
       ) : null}
       {step === 'configure' && candidate && current ? (
         <Configure
@@ -129,13 +107,16 @@ function Folders({ onChoose }: { onChoose: (folder: string) => void }) {
   const folders = useQuery(queries.folders);
   if (folders.isPending) return <Skeleton />;
   if (folders.isError) return <Failure error={folders.error} retry={() => void folders.refetch()} />;
-  const { root, folders: found } = folders.data;
+  const { root, folders: found, incomplete } = folders.data;
   const again = <Button onClick={() => void folders.refetch()}>Look again</Button>;
   if (found.length === 0) {
     return (
       <Empty title="No model folder found" action={again}>
         Copy a folder with a .gguf file, or with .safetensors files, to <code className="font-mono">{root}</code> on the
         machine that runs Cortex.
+        {incomplete.map((sentence) => (
+          <p key={sentence}>{sentence}</p>
+        ))}
       </Empty>
     );
   }
@@ -151,19 +132,15 @@ function Folders({ onChoose }: { onChoose: (folder: string) => void }) {
             </span>
           </button>
         ))}
+        {incomplete.map((sentence) => (
+          <p key={sentence} className="text-muted">
+            {sentence}
+          </p>
+        ))}
         {again}
       </div>
     </Card>
   );
-}
-
-function describe(one: Candidate): string {
-  const facts = [engineNames[one.engine], one.task === 'embed' ? 'embeddings' : 'chat', formatBytes(one.sizeBytes)];
-  if (one.quantization) facts.push(one.quantization);
-  if (one.architecture) facts.push(one.architecture);
-  if (one.context_length) facts.push(`${one.context_length.toLocaleString('en')} tokens of context`);
-  if (one.parts > 1) facts.push(`${one.parts} parts`);
-  return facts.join(' · ');
 }
 
 function draftOf(candidate: Candidate): Draft {

@@ -2,6 +2,8 @@ import { useQuery } from '@tanstack/react-query';
 import type { ImageStatus, SystemSummary } from '../../../contract/system.ts';
 import { queries } from '../api/queries.ts';
 import { GpuList } from '../components/gpu-list.tsx';
+import { ImagePulls } from '../components/image-pulls.tsx';
+import { OfflinePolicyCard } from '../components/offline-policy.tsx';
 import { Card, Facts, Failure, Page, Skeleton, Table } from '../components/page.tsx';
 import { Status } from '../components/status.tsx';
 import { formatAgo, formatBytes } from '../format.ts';
@@ -17,6 +19,7 @@ export function System() {
       <h2 className="text-base font-semibold">GPUs</h2>
       <GpuList />
       <h2 className="text-base font-semibold">Images</h2>
+      <ImagePulls />
       {images.isPending ? <Skeleton /> : null}
       {images.isError ? <Failure error={images.error} retry={() => void images.refetch()} /> : null}
       {images.data ? (
@@ -116,7 +119,6 @@ function Summary({ summary }: { summary: SystemSummary }) {
                 {formatAgo(summary.started_at)}
               </span>,
             ],
-            ['Offline mode', summary.offline_mode ? 'on: images are never pulled' : 'off'],
             [
               'Database',
               `${database.kind === 'embedded' ? 'embedded' : 'Postgres server'}${database.ok ? '' : ' (does not answer)'}`,
@@ -130,6 +132,7 @@ function Summary({ summary }: { summary: SystemSummary }) {
           ]}
         />
       </Card>
+      <OfflinePolicyCard policy={summary.offline} />
       <Card title="This machine">
         <Facts
           facts={[
