@@ -29,6 +29,7 @@ import { factsOfName, needsNewContainer } from './container-spec.ts';
 import { changedFields, editedModel, readModel } from './edit.ts';
 import type { EngineRoom } from './engine-room/room.ts';
 import { resolveFolder } from './folder-files.ts';
+import { FolderOffers } from './folder-offers.ts';
 import { listModelFolders } from './folder-walk.ts';
 import { inspectModelFolder } from './folders.ts';
 import type { ImageGate } from './image-gate.ts';
@@ -74,6 +75,7 @@ export class Models {
   readonly #memory: ModelMemory;
   readonly #shapes: ModelShapes;
   readonly #feed = new ChangeFeed<Change>();
+  readonly #offers = new FolderOffers();
   readonly #shown = new Map<string, Shown>();
 
   constructor(options: ModelsOptions) {
@@ -171,12 +173,12 @@ export class Models {
     if (fields.length === 0) return this.#show(before);
     await this.#checkFolder(model);
     await this.#checkImage(model);
+    // An edit does not change the engine, so the two are of one kind.
+    const after = { ...before, ...model } as ModelRecord;
     const write = () => updateModel(db, { id, version: edit.version, model, fields, username });
-    // What it gets of GPUs may be too little for it now.
+    const claims = after.replicas !== before.replicas || needsNewContainer(before, after);
     const record =
-      before.wanted === 'running'
-        ? await this.#memory.reserve({ ...before, ...model }, undefined, write)
-        : await write();
+      before.wanted === 'running' && claims ? await this.#memory.reserve(after, undefined, write) : await write();
     if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
     logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
     if (needsNewContainer(before, record)) this.#supervisor.forget(before);
@@ -241,7 +243,8 @@ export class Models {
 
   inspectFolder(folder: string): Promise<FolderInspection> {
     const version = (engine: Engine) => versionInName(engine, this.#image(engine));
-    return inspectModelFolder(this.#root, folder, { vllm: version('vllm'), llamacpp: version('llamacpp') });
+    const versions = { vllm: version('vllm'), llamacpp: version('llamacpp') };
+    return inspectModelFolder(this.#root, folder, versions, this.#offers);
   }
 
   get #root(): string {
@@ -277,7 +280,7 @@ export class Models {
   }
 
   async #checkFolder(model: NewModel): Promise<void> {
-    const { candidates, problems, notes, folder } = await inspectModelFolder(this.#root, model.folder);
+    const { candidates, problems, notes, folder } = await this.inspectFolder(model.folder);
     const fitting = candidates.find((candidate) => candidate.engine === model.engine && candidate.file === model.file);
     if (fitting !== undefined) return;
     const remarks = [...problems, ...notes];
