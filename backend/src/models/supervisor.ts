@@ -36,6 +36,8 @@ export interface ObservedModel extends ModelSummary {
 const busyLookMs = 500;
 const calmLookMs = 10_000;
 const eventsAgainMs = 2_000;
+/** Docker tells that a container died before its own list says so. */
+const stirredMs = 1_500;
 
 /**
  * Brings what runs and what is wanted together, from any starting point.
@@ -55,6 +57,7 @@ export class Supervisor {
   #looking: Promise<void> | null = null;
   #lookAgain = false;
   #networkReady = false;
+  #eventAtMs = 0;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -121,7 +124,9 @@ export class Supervisor {
       this.#options.onObserved(observed);
       for (const begin of this.#next.splice(0)) begin();
       busy =
-        this.#steps.count > 0 || observed.some(({ replicas }) => replicas.some(({ state }) => !calmStates.has(state)));
+        Date.now() - this.#eventAtMs < stirredMs ||
+        this.#steps.count > 0 ||
+        observed.some(({ replicas }) => replicas.some(({ state }) => !calmStates.has(state)));
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'Looking at the models failed; it is tried again');
     }
@@ -268,7 +273,10 @@ export class Supervisor {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
-        for await (const _event of this.#options.room.events(signal)) this.wake();
+        for await (const _event of this.#options.room.events(signal)) {
+          this.#eventAtMs = Date.now();
+          this.wake();
+        }
       } catch {
         // The Engine went away or is not there: the timer's looks say so.
       }
