@@ -409,6 +409,21 @@ export const errorDefinitions = {
     () => 'Load it again, look at what changed, and make your change on top of it.',
   ),
 
+  recipe_changed: define<{ recipe: string; version: number; username: string }>()(
+    409,
+    'conflict_error',
+    'failed',
+    (p) => `The recipe '${p.recipe}' has the version ${p.version} meanwhile, saved by ${p.username}.`,
+    () => 'Look at what that version changed, and save yours on top of it.',
+  ),
+  recipe_unfit: define<{ recipe: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `The recipe '${p.recipe}' can't be used for this: ${p.reason}`,
+    () => 'Choose a model of the same engine, or give what the recipe leaves open.',
+  ),
+
   // Settings and the server
   setting_invalid: define<{ variable: string; value: string; allowed: string; source: string }>()(
     500,

@@ -4,6 +4,7 @@ import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
 import { modelEditRoutes } from './model-edit.ts';
 import { modelRoutes } from './models.ts';
+import { recipeRoutes } from './recipes.ts';
 import type { Route } from './route.ts';
 import { routingRoutes } from './routing.ts';
 import { systemRoutes } from './system.ts';
@@ -17,6 +18,7 @@ export const routes = {
   ...inspectorRoutes,
   ...modelRoutes,
   ...modelEditRoutes,
+  ...recipeRoutes,
   ...routingRoutes,
   ...systemRoutes,
   ...usageRoutes,

@@ -32,6 +32,7 @@ import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
 import { Models } from './models/models.ts';
+import { Recipes } from './models/recipes.ts';
 import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
 import { Rules } from './rules/rules.ts';
@@ -160,6 +161,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const handlers = createHandlers({
     identity,
     models,
+    recipes: new Recipes({ db, models, logger }),
     rules,
     inspector,
     system,

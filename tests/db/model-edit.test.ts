@@ -137,7 +137,7 @@ onBothDatabases((database) => {
       const { id } = await models.create(tiny());
       await models.update(id, { version: 1, name: 'New', options: { extra_env: { MY_TOKEN: 'hush-3' } } }, 'ada');
       const [change] = await changesSince(database().db, id, 1);
-      expect(change).toMatchObject({ version: 2, username: 'ada', fields: ['name', 'options.extra_env'] });
+      expect(change).toMatchObject({ version: 2, username: 'ada', fields: ['name', 'options.extra_env.MY_TOKEN'] });
       expect(JSON.stringify(change)).not.toContain('hush');
     });
 

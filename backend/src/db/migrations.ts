@@ -6,6 +6,7 @@ import { usageRollups } from './migrations/2026-11-24-usage-rollups.ts';
 import { routing } from './migrations/2026-11-25-routing.ts';
 import { changeNotices } from './migrations/2026-11-26-change-notices.ts';
 import { modelVersions } from './migrations/2026-11-27-model-versions.ts';
+import { recipes } from './migrations/2026-11-27-recipes.ts';
 import type { Database } from './schema.ts';
 
 /** In order, oldest first. A migration that has left the house is never changed: add another one. */
@@ -16,6 +17,7 @@ const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-25-routing', routing],
   ['2026-11-26-change-notices', changeNotices],
   ['2026-11-27-model-versions', modelVersions],
+  ['2026-11-27-recipes', recipes],
 ];
 
 /**

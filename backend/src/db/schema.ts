@@ -71,6 +71,21 @@ interface ModelChangesTable {
   fields: Json;
 }
 
+interface RecipesTable {
+  id: string;
+  name: string;
+}
+
+interface RecipeVersionsTable {
+  recipe_id: string;
+  version: number;
+  at: Time;
+  username: string;
+  note: string;
+  /** Without secrets. */
+  content: Json;
+}
+
 interface UsageTable {
   request_id: string;
   at: Time;
@@ -169,6 +184,8 @@ export interface Database {
   api_keys: ApiKeysTable;
   models: ModelsTable;
   model_changes: ModelChangesTable;
+  recipes: RecipesTable;
+  recipe_versions: RecipeVersionsTable;
   usage: UsageTable;
   aliases: AliasesTable;
   endpoints: EndpointsTable;

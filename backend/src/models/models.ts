@@ -23,13 +23,13 @@ import type { Database } from '../db/schema.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { containerName, needsNewContainer } from './container-spec.ts';
-import { changedFields, editedModel, readModel } from './edit.ts';
+import { shownOptions } from './differences.ts';
+import { editedModel, modelDifferences, readModel } from './edit.ts';
 import { EngineProbe } from './engine-probe.ts';
 import { inspectModelFolder, listModelFolders, resolveFolder } from './folders.ts';
 import { ImageGate } from './image-gate.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
-import { shownArguments, shownVariables } from './secrets.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
@@ -139,7 +139,7 @@ export class Models {
     const before = await this.#find(id);
     if (before.version !== edit.version) return refuseStale(db, id, before.name, edit.version);
     const model = editedModel(before, edit);
-    const fields = changedFields(before, model);
+    const fields = modelDifferences(before, model).map(({ field }) => field);
     if (fields.length === 0) return this.#show(before);
     await this.#checkFolder(model);
     await this.#checkImage(model);
@@ -291,11 +291,7 @@ export class Models {
       task,
       folder,
       file,
-      options: {
-        ...options,
-        extra_args: shownArguments(options.extra_args),
-        extra_env: shownVariables(options.extra_env),
-      },
+      options: shownOptions(options),
       image: this.#image(engine),
       wanted,
       ...shown,

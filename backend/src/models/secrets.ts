@@ -1,14 +1,11 @@
 import { CortexError } from '../../../contract/errors.ts';
+import { type Extras, hidden, hiddenFields, isSecretVariable } from '../../../contract/hidden.ts';
 
-const hidden = '‹hidden›';
-const secretVariable = /KEY|TOKEN|SECRET|PASSW|CREDENTIAL/i;
 const secretFlag = /-(?:key|token|secret|password|passwd)$/i;
 
 /** Variables as they may be shown: those whose name tells of a secret keep only the name. */
 export const shownVariables = (variables: Readonly<Record<string, string>>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(variables).map(([name, value]) => [name, secretVariable.test(name) ? hidden : value]),
-  );
+  Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, isSecretVariable(name) ? hidden : value]));
 
 /** Arguments as they may be shown. */
 export const shownArguments = (args: readonly string[]): string[] =>
@@ -63,6 +60,22 @@ export function revealedArguments(sent: readonly string[], kept: readonly string
     const value = values.get(secret.flag)?.[nth] ?? nothingBehind(secret.flag, `options.extra_args.${index}`);
     return `${secret.prefix}${value}`;
   });
+}
+
+/** Options with the secrets that are given, by their fields, where hidden ones stand. */
+export function withSecrets<O extends Extras>(options: O, secrets: Readonly<Record<string, string>>): O {
+  const { extra_args: args, extra_env: variables } = options;
+  const given = new Map(hiddenFields(options).flatMap((field) => (secrets[field] ? [[field, secrets[field]]] : [])));
+  return {
+    ...options,
+    extra_args: args.map((argument, index) => {
+      const value = given.get(`options.extra_args.${index}`);
+      return value === undefined ? argument : `${secretAt(args, index)?.prefix ?? ''}${value}`;
+    }),
+    extra_env: Object.fromEntries(
+      Object.entries(variables).map(([name, value]) => [name, given.get(`options.extra_env.${name}`) ?? value]),
+    ),
+  };
 }
 
 function nothingBehind(name: string, param: string): never {
