@@ -30,9 +30,10 @@ module.exports = {
     only(
       'gateway',
       '^backend/src/gateway/',
-      ['^backend/src/(gateway|routing|usage)/', '^contract/'],
+      ['^backend/src/(gateway|http|routing|usage)/', '^contract/'],
       'the request path knows no database, no Docker, no admin',
     ),
+    only('http', '^backend/src/http/', ['^backend/src/http/', '^contract/'], 'knows messages, not what they mean'),
     only('routing', '^backend/src/routing/', ['^backend/src/routing/', '^contract/']),
     only('engines', '^backend/src/engines/', ['^backend/src/engines/', '^contract/'], 'pure functions over records'),
     only('usage', '^backend/src/usage/', ['^backend/src/usage/', '^contract/']),

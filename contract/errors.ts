@@ -22,6 +22,8 @@ export const exitCodes = {
   space: 5,
   network: 6,
   notReady: 7,
+  /** Of a dry run: what is described is not what is there. */
+  changes: 8,
   interrupted: 130,
 } as const;
 
@@ -393,6 +395,14 @@ export const errorDefinitions = {
     (p) => `The engine in ${p.image} can't be started with these options: ${p.reason}`,
     () => 'Leave the option empty, or bring an image that has it: docs/reference/engine-options.md lists the versions.',
   ),
+  gpu_memory_held: define<{ model: string; neededGiB: string; freeGiB: string; holders: string }>()(
+    409,
+    'conflict_error',
+    'failed',
+    (p) =>
+      `${p.model} needs ${p.neededGiB} GiB of GPU memory and ${p.freeGiB} GiB can be had: the rest is held by ${p.holders}.`,
+    (p) => `Stop ${p.holders}, or give this model less: the memory plan on its page names options that help.`,
+  ),
   model_busy: define<{ model: string; state: string }>()(
     409,
     'conflict_error',
@@ -466,6 +476,50 @@ export const errorDefinitions = {
     'failed',
     (p) => `Cortex does not answer at ${p.url}: ${p.reason}`,
     () => 'Start it with make quick-start; make logs shows why it would not start.',
+  ),
+
+  sign_in_missing: define<None>()(
+    401,
+    'authentication_error',
+    'usage',
+    () => 'Nobody is named who signs in to the server.',
+    () =>
+      'Name an administrator and the file with the password: --username NAME --password-file FILE, or CORTEX_USERNAME and CORTEX_PASSWORD_FILE.',
+  ),
+  plain_http: define<{ url: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `The password would go to ${p.url} unencrypted, over the network.`,
+    () => 'Name an https:// address, or take the risk: --allow-http.',
+  ),
+  file_unreadable: define<{ file: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `${p.file} can't be read: ${p.reason}`,
+    () => 'Check the name and who may read it, then run the same command again.',
+  ),
+  description_faulty: define<{ faults: number }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `Nothing was changed: the description has ${p.faults === 1 ? 'a fault' : `${p.faults} faults`}.`,
+    () => 'Correct what is named above, then run the same command again.',
+  ),
+  confirmation_missing: define<None>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    () => 'Nothing was changed: there is no terminal at which to ask whether it should be.',
+    () => 'Look at what would change with --dry-run, then add --yes.',
+  ),
+  apply_incomplete: define<{ done: number; failed: number; left: number }>()(
+    500,
+    'server_error',
+    'failed',
+    (p) => `Not everything was applied: ${p.done} done, ${p.failed} failed, ${p.left} not tried.`,
+    () => 'Settle what failed, then run the same command again: it goes on with what is left.',
   ),
 
   // The package

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { llamacppOptions, vllmOptions } from './engine-options/schema.ts';
+import { memoryPlan } from './memory.ts';
+import { modelSource } from './model-source.ts';
 import { defineRoute } from './route.ts';
 
 export const engine = z.enum(['llamacpp', 'vllm']);
@@ -94,6 +96,8 @@ export const candidate = z.object({
   architecture: z.string().nullable(),
   context_length: z.number().int().nullable(),
   quantization: z.string().nullable(),
+  /** What may go wrong with it, or is to be known of it; nothing here stops a start. */
+  warnings: z.array(z.string()),
 });
 export type Candidate = z.infer<typeof candidate>;
 
@@ -106,14 +110,31 @@ export const folderSummary = z.object({
 });
 export type FolderSummary = z.infer<typeof folderSummary>;
 
+export const folderList = z.object({
+  root: z.string(),
+  folders: z.array(folderSummary),
+  /** What was not looked at, and which bound stopped it; empty where everything was. */
+  incomplete: z.array(z.string()),
+});
+export type FolderList = z.infer<typeof folderList>;
+
+const fileRemark = z.object({ file: z.string().nullable(), message: z.string() });
+export type FileRemark = z.infer<typeof fileRemark>;
+
 export const folderInspection = z.object({
   folder: z.string(),
   candidates: z.array(candidate),
   /** What is in the folder but can't be served, or lacks something, and why. */
-  problems: z.array(z.object({ file: z.string().nullable(), message: z.string() })),
+  problems: z.array(fileRemark),
+  /** What is in the folder and is no fault: a projector, an adapter, a second copy of the weights. */
+  notes: z.array(fileRemark),
   files: z.array(z.object({ name: z.string(), sizeBytes: z.number().int() })),
   /** The folder's README or licence was found under this name. */
   license_file: z.string().nullable(),
+  /** The licence by its short name: `apache-2.0`. */
+  license: z.string().nullable(),
+  /** Where the model came from, where the folder tells it. */
+  source: modelSource.pick({ repository: true, revision: true }).nullable(),
 });
 export type FolderInspection = z.infer<typeof folderInspection>;
 
@@ -153,6 +174,8 @@ export const launchPlan = z.object({
   gpus: z.boolean(),
   /** Whether its engine has to start anew, of a draft for a model that is there. */
   restarts: z.boolean(),
+  /** Where its memory goes; null where its files don't tell. */
+  memory: memoryPlan.nullable(),
 });
 export type LaunchPlan = z.infer<typeof launchPlan>;
 
@@ -237,7 +260,7 @@ export const modelRoutes = {
     path: '/admin/folders',
     access: 'models:write',
     summary: 'Folders below CORTEX_MODELS_DIR',
-    response: z.object({ root: z.string(), folders: z.array(folderSummary) }),
+    response: folderList,
   }),
   inspectFolder: defineRoute({
     method: 'GET',

@@ -1,7 +1,9 @@
 import type { z } from 'zod';
+import { configurationRoutes } from './configuration.ts';
 import { identityRoutes } from './identity.ts';
 import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
+import { memoryRoutes } from './memory.ts';
 import { modelEditRoutes } from './model-edit.ts';
 import { modelRoutes } from './models.ts';
 import { recipeRoutes } from './recipes.ts';
@@ -16,9 +18,11 @@ export const routes = {
   ...identityRoutes,
   ...keyRoutes,
   ...inspectorRoutes,
+  ...memoryRoutes,
   ...modelRoutes,
   ...modelEditRoutes,
   ...recipeRoutes,
+  ...configurationRoutes,
   ...routingRoutes,
   ...systemRoutes,
   ...usageRoutes,

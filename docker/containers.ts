@@ -26,7 +26,9 @@ export interface ContainerSpec {
     readonly RestartPolicy?: { readonly Name: string };
     readonly DeviceRequests?: readonly {
       readonly Driver: string;
-      readonly Count: number;
+      /** Either so many, -1 for all, or these. */
+      readonly Count?: number;
+      readonly DeviceIDs?: readonly string[];
       readonly Capabilities: readonly (readonly string[])[];
     }[];
   };

@@ -336,6 +336,14 @@ export const settingDefinitions = {
       .regex(/^(0|1|0?\.\d{1,9}|1\.0*)$/)
       .transform(Number),
   }),
+  DCGM_EXPORTER_URL: setting({
+    group: 'Services',
+    description:
+      "The metrics page of NVIDIA's DCGM exporter, which tells the GPUs and their memory. Empty or without an answer: nvidia-smi is asked.",
+    default: '',
+    allowed: 'http://host:9400/metrics',
+    schema: urlOf('http:', 'https:'),
+  }),
   PROMETHEUS_URL: setting({
     group: 'Services',
     description: 'A Prometheus server, for the charts of the UI. Not used yet.',

@@ -89,12 +89,19 @@ describe('settings', () => {
   });
 });
 
-describe('DATABASE_PASSWORD_FILE', () => {
+describe('a password in a file of its own', () => {
   it('goes into the URL, whatever characters it has', () => {
     const file = join(rootDir, 'password');
     writeFileSync(file, 'p@ss/w:rd%\n');
     const { databaseUrl } = load({ DATABASE_URL: 'postgres://cortex@db:5432/cortex', DATABASE_PASSWORD_FILE: file });
     expect(decodeURIComponent(new URL(databaseUrl ?? '').password)).toBe('p@ss/w:rd%');
+  });
+
+  it('stands back for one that the URL has', () => {
+    const file = join(rootDir, 'password');
+    writeFileSync(file, 'of the file');
+    const { redisUrl } = load({ REDIS_URL: 'redis://:own@cache:6379', REDIS_PASSWORD_FILE: file });
+    expect(redisUrl).toBe('redis://:own@cache:6379');
   });
 
   it('stops the start where it cannot be read', () => {

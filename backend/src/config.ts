@@ -93,7 +93,8 @@ function withPassword(
   if (path === '') return server;
   try {
     const url = new URL(server);
-    url.password = encodeURIComponent(readFileSync(path, 'utf8').trim());
+    // One that is written in the address is meant for it.
+    if (url.password === '') url.password = encodeURIComponent(readFileSync(path, 'utf8').trim());
     return url.href;
   } catch (cause) {
     const source = 'the environment or backend/.env';

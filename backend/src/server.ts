@@ -27,7 +27,7 @@ import { Queues } from './gateway/queue.ts';
 import { RedisLimits } from './gateway/redis-limits.ts';
 import type { Timing } from './gateway/timing.ts';
 import { openTraces, type TraceOptions } from './gateway/traces.ts';
-import type { RequestHandler } from './http-server.ts';
+import type { RequestHandler } from './http/node-server.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
@@ -36,6 +36,7 @@ import { Recipes } from './models/recipes.ts';
 import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
 import { Rules } from './rules/rules.ts';
+import { GpuReadings } from './system/gpus.ts';
 import { SystemStatus } from './system/system-status.ts';
 import { createUiServer } from './ui-server.ts';
 import { UsageAnalytics } from './usage/analytics.ts';
@@ -44,6 +45,7 @@ import { UsageRetention } from './usage/retention.ts';
 import { UsageWriter } from './usage/writer.ts';
 import { listenInWorkers } from './workers/listen-in-workers.ts';
 import type { WorkerState } from './workers/messages.ts';
+import { WorkerStates } from './workers/worker-states.ts';
 
 const republishMs = 15_000;
 const graceMs = 10_000;
@@ -141,7 +143,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const engine = new DockerEngine({ host: settings.DOCKER_HOST });
   closing.add(() => engine.close());
   const catalog = readCatalog({ rootDir, env: config.env });
-  const models = new Models({ db, engine, table, config, catalog, rootSecret, logger });
+  const gpuReadings = new GpuReadings({
+    dcgmUrl: settings.DCGM_EXPORTER_URL,
+    runtimes: async () => (await engine.info()).runtimes,
+  });
+  const gpus = () => gpuReadings.read();
+  const models = new Models({ db, engine, table, config, catalog, rootSecret, gpus, logger });
   models.supervise();
   closing.add(() => models.close());
 
@@ -156,6 +163,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     modelsDir: settings.CORTEX_MODELS_DIR,
     journalOk: () => journals.state.ok,
     countModels: () => models.count(),
+    gpus,
   });
   const inspector = new Inspector({ table, logger });
   const handlers = createHandlers({
@@ -191,11 +199,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const queues = new Queues();
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());
-  const runningInWorkers = new Map<number, WorkerState['running']>();
-  const running = (model: string) =>
-    [...runningInWorkers.values()].reduce((sum, models) => sum + (models[model] ?? 0), queues.running(model));
-  const load = { running, depth: (model: string) => queues.depth(model) };
-  const metrics = new Metrics({ table, balancer, queues: load, journals, limits });
+  const workerStates = new WorkerStates(balancer);
+  const load = {
+    running: (model: string) => queues.running(model) + workerStates.running(model),
+    depth: (model: string) => queues.depth(model),
+  };
+  const metrics = new Metrics({ table, endpoints: workerStates, queues: load, journals, limits });
   // Workers have it in their journals by now.
   const onJournalled = (record: UsageRecord, timing: Timing) => {
     metrics.observe(record, timing);
@@ -213,8 +222,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const gateway = createGateway({ table, balancer, queues, limits, client, traces, settings, ...heard, logger });
   const onState = (slot: number, state: WorkerState | null) => {
     journals.heard(slot, state?.journal ?? null);
-    if (state === null) runningInWorkers.delete(slot);
-    else runningInWorkers.set(slot, state.running);
+    workerStates.heard(slot, state);
     writer.wake();
   };
 
@@ -227,7 +235,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const { GATEWAY_HOST: host } = settings;
   const apiListener =
     settings.GATEWAY_WORKERS === 1
-      ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT')
+      ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT', gateway)
       : await listenInWorkers(api, {
           ...{ table, limits, queues, onRecord: onJournalled, onState, onInspected },
           journalDir: (slot) => journals.folderOf(slot),

@@ -65,10 +65,13 @@ const modelDocument = z.discriminatedUnion('engine', [
   z.strictObject({ ...modelFields, ...byEngine.llamacpp }),
   z.strictObject({ ...modelFields, ...byEngine.vllm }),
 ]);
+export type ModelDocument = z.infer<typeof modelDocument>;
 const recipeDocument = z.discriminatedUnion('engine', [
   z.strictObject({ ...recipeFields, ...byEngine.llamacpp }),
   z.strictObject({ ...recipeFields, ...byEngine.vllm }),
 ]);
+export type RecipeDocument = z.infer<typeof recipeDocument>;
 
 /** One document of a file. What it is, its `kind` tells. */
 export const configDocument = z.discriminatedUnion('kind', [modelDocument, recipeDocument]);
+export type ConfigDocument = z.infer<typeof configDocument>;

@@ -1,5 +1,6 @@
 import { LineCounter, parseAllDocuments, stringify } from 'yaml';
 import { type Extras, hidden, hiddenFields } from '../hidden.ts';
+import type { Model } from '../models.ts';
 import type { RecipeContent } from '../recipes.ts';
 import { apiVersion } from './documents.ts';
 
@@ -60,4 +61,10 @@ export function recipeText({ name, note, content }: { name: string; note: string
   const { engine, task, model_name, served_name, folder, file, options } = content;
   const fields = { engine, task, model_name, served_name, folder, file };
   return write({ apiVersion, kind: 'Recipe', name, note, ...fields }, options);
+}
+
+/** A model as a document that changes nothing when it is applied. */
+export function modelText({ served_name, name, engine, task, folder, file, wanted, options }: Model): string {
+  const fields = { served_name, name, engine, task, folder, file, wanted };
+  return write({ apiVersion, kind: 'Model', ...fields }, options);
 }

@@ -67,7 +67,7 @@ export class ServedGateway {
       logger: { warn: log, error: log },
     });
     const handler = apiHandler(gateway, (_, response) => void response.writeHead(404).end());
-    this.#listener = await listen(handler, '127.0.0.1', 0, 'GATEWAY_PORT');
+    this.#listener = await listen(handler, '127.0.0.1', 0, 'GATEWAY_PORT', gateway);
     this.port = this.#listener.port;
     this.url = `http://127.0.0.1:${this.port}`;
   }

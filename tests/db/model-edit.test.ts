@@ -50,6 +50,7 @@ onBothDatabases((database) => {
       config,
       catalog: readCatalog({ rootDir: config.rootDir, env: {} }),
       rootSecret: randomBytes(32),
+      gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
       logger: { info: () => undefined, warn: () => undefined },
     });
   });

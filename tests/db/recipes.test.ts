@@ -47,6 +47,7 @@ onBothDatabases((database) => {
       config,
       catalog: readCatalog({ rootDir: config.rootDir, env: {} }),
       rootSecret: randomBytes(32),
+      gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
       logger,
     });
     recipes = new Recipes({ db, models, logger });

@@ -292,6 +292,33 @@ describe('the offline deployment guide', () => {
     expect(before.trim()).not.toBe('');
   });
 
+  it("counts limits in the stack's own Redis where backend/.env names it", async () => {
+    await appendFile(join(inside, 'backend/.env'), 'REDIS_URL=redis://redis:6379\n');
+    const { code, output } = await host.type('make restart');
+    expect(code, output).toBe(0);
+    const json = { 'content-type': 'application/json' };
+    const login = await fetch(`${api}/auth/login`, {
+      method: 'POST',
+      headers: json,
+      body: JSON.stringify({ username: 'admin', password: `${password}-changed` }),
+    });
+    const cookie = login.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const limit = await fetch(`${api}${routes.setLimit.path}`, {
+      method: routes.setLimit.method,
+      headers: { ...json, cookie },
+      body: JSON.stringify({ subject: 'model', id: 'tiny-llama', requests_per_minute: 1000 }),
+    });
+    expect(limit.status, await limit.text()).toBe(200);
+    const client = new OpenAI({ baseURL: `${api}/v1`, apiKey, maxRetries: 20 });
+    const { response } = await client.chat.completions
+      .create({ model: 'tiny-llama', messages: [{ role: 'user', content: 'Who counts?' }], max_tokens: 2 })
+      .withResponse();
+    expect(response.headers.get('x-ratelimit-limit-requests')).toBe('1000');
+    expect(response.headers.get('x-cortex-limits')).toBeNull();
+    const keys = 'REDISCLI_AUTH="$(cat /run/secrets/redis-password)" redis-cli keys "*"';
+    expect((await host.type(`docker exec cortex-redis-1 sh -c '${keys}'`)).output).toContain('tiny-llama');
+  });
+
   it('shows no secret in docker inspect', async () => {
     const { output } = await host.type('docker inspect $(docker ps -q)');
     const secrets = readdirSync(join(inside, '.cortex/secrets')).map((name) =>

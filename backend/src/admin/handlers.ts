@@ -2,7 +2,7 @@ import type { Me } from '../../../contract/identity.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   FolderInspection,
-  FolderSummary,
+  FolderList,
   LaunchPlan,
   Model,
   ModelDraft,
@@ -10,6 +10,7 @@ import type {
   NewModel,
 } from '../../../contract/models.ts';
 import { rightsOf } from '../../../contract/rights.ts';
+import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import type { ImageReadiness } from '../../../contract/system.ts';
 import type { SessionRecord } from '../db/identity-records.ts';
 import type { Inspector } from '../gateway/inspector.ts';
@@ -38,8 +39,10 @@ export interface ModelOperations {
   start(id: string): Promise<Model>;
   stop(id: string): Promise<Model>;
   logs(id: string, tail: number): Promise<string[]>;
+  memory(id: string): Promise<RouteResponse<Routes['modelMemory']>>;
+  gpus(): Promise<RouteResponse<Routes['listGpus']>>;
   changes(signal: AbortSignal): AsyncIterable<ModelChange>;
-  listFolders(): Promise<{ root: string; folders: FolderSummary[] }>;
+  listFolders(): Promise<FolderList>;
   inspectFolder(folder: string): Promise<FolderInspection>;
 }
 
@@ -111,6 +114,8 @@ export function createHandlers(parts: HandlerParts): Handlers {
     startModel: async ({ params }) => ({ model: await models.start(params.id) }),
     stopModel: async ({ params }) => ({ model: await models.stop(params.id) }),
     modelLogs: async ({ params, query }) => ({ lines: await models.logs(params.id, query.tail) }),
+    modelMemory: ({ params }) => models.memory(params.id),
+    listGpus: () => models.gpus(),
     modelEvents: (_request, context) => models.changes(context.signal),
     listFolders: () => models.listFolders(),
     inspectFolder: ({ query }) => models.inspectFolder(query.folder),

@@ -1,10 +1,13 @@
 import { readRecipes } from '../../../contract/config-file/recipes.ts';
+import type { configurationRoutes } from '../../../contract/configuration.ts';
 import type { recipeRoutes } from '../../../contract/recipes.ts';
 import type { Recipes } from '../models/recipes.ts';
 import type { Handlers } from './handler.ts';
 
-/** The handlers of the recipes' routes. */
-export function recipeHandlers(recipes: Recipes): Pick<Handlers, keyof typeof recipeRoutes> {
+/** The handlers of the recipes' routes, and of what describes models and recipes together. */
+export function recipeHandlers(
+  recipes: Recipes,
+): Pick<Handlers, keyof typeof recipeRoutes | keyof typeof configurationRoutes> {
   return {
     listRecipes: async () => ({ recipes: await recipes.list() }),
     createRecipe: ({ body }, { session }) => recipes.create(body.name, body.note, body.source, session.user.username),
@@ -18,6 +21,7 @@ export function recipeHandlers(recipes: Recipes): Pick<Handlers, keyof typeof re
       model: await recipes.apply(params.id, body, body.model_id, body.model_version, session.user.username),
     }),
     makeModelOfRecipe: async ({ params, body }) => ({ model: await recipes.makeModel(params.id, body, body) }),
+    diffConfiguration: async ({ body }) => ({ changes: await recipes.diffConfiguration(body) }),
     deleteRecipe: async ({ params }, { session }) => {
       await recipes.delete(params.id, session.user.username);
       return { status: 'deleted' };

@@ -5,6 +5,7 @@ import { usageDetail } from './migrations/2026-11-24-usage-detail.ts';
 import { usageRollups } from './migrations/2026-11-24-usage-rollups.ts';
 import { routing } from './migrations/2026-11-25-routing.ts';
 import { changeNotices } from './migrations/2026-11-26-change-notices.ts';
+import { memoryReports } from './migrations/2026-11-27-memory-reports.ts';
 import { modelVersions } from './migrations/2026-11-27-model-versions.ts';
 import { recipes } from './migrations/2026-11-27-recipes.ts';
 import type { Database } from './schema.ts';
@@ -17,6 +18,7 @@ const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-25-routing', routing],
   ['2026-11-26-change-notices', changeNotices],
   ['2026-11-27-model-versions', modelVersions],
+  ['2026-11-27-memory-reports', memoryReports],
   ['2026-11-27-recipes', recipes],
 ];
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { llamacppOptions, vllmOptions } from '../../../contract/engine-options/schema.ts';
 import { CortexError } from '../../../contract/errors.ts';
+import { type GpuShare, gpuShare } from '../../../contract/memory.ts';
 import { engine, type NewModel, task } from '../../../contract/models.ts';
 import { newId } from './ids.ts';
 import { isUniqueViolation } from './open.ts';
@@ -15,6 +16,8 @@ export type ModelRecord = NewModel & {
   readonly wanted: Wanted;
   readonly createdAt: string;
   readonly version: number;
+  /** What it was given at its last start; absent where nobody knew which GPUs there are, and it gets all. */
+  readonly gpus?: readonly GpuShare[];
 };
 
 const base = z.object({
@@ -26,13 +29,20 @@ const base = z.object({
   wanted,
   created_at: z.date().transform((date) => date.toISOString()),
   version: z.number(),
+  gpus: z.array(gpuShare).nullable(),
 });
 const row = z
   .discriminatedUnion('engine', [
     base.extend({ engine: z.literal(engine.enum.llamacpp), file: z.string(), options: llamacppOptions }),
     base.extend({ engine: z.literal(engine.enum.vllm), file: z.null(), options: vllmOptions }),
   ])
-  .transform(({ created_at, ...model }): ModelRecord => ({ ...model, createdAt: created_at }));
+  .transform(
+    ({ created_at, gpus, ...model }): ModelRecord => ({
+      ...model,
+      createdAt: created_at,
+      ...(gpus === null ? {} : { gpus }),
+    }),
+  );
 
 /** All models, oldest first. */
 export async function listModels(db: Executor): Promise<ModelRecord[]> {

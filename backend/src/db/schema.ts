@@ -59,6 +59,7 @@ interface ModelsTable {
   wanted: string;
   created_at: Time;
   version: Generated<number>;
+  gpus: ColumnType<unknown, string | null | undefined, string | null>;
 }
 
 interface ModelChangesTable {
@@ -84,6 +85,13 @@ interface RecipeVersionsTable {
   note: string;
   /** Without secrets. */
   content: Json;
+}
+
+interface MemoryReportsTable {
+  model_id: string;
+  at: Time;
+  planned: NullableJson;
+  reported: Json;
 }
 
 interface UsageTable {
@@ -186,6 +194,7 @@ export interface Database {
   model_changes: ModelChangesTable;
   recipes: RecipesTable;
   recipe_versions: RecipeVersionsTable;
+  memory_reports: MemoryReportsTable;
   usage: UsageTable;
   aliases: AliasesTable;
   endpoints: EndpointsTable;

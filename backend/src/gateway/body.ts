@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ParameterRule } from '../../../contract/routing.ts';
@@ -40,55 +39,6 @@ export interface InspectedBody {
   readonly contentType: string;
   /** The body, parsed; empty for a form. */
   readonly sent: Readonly<Record<string, unknown>>;
-}
-
-/**
- * Reads a body up to the limit, also where no length was announced; null where the client left before its end. What is
- * behind the limit is left unread: see `discardRest`.
- * @throws CortexError body_too_large
- */
-export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | null> {
-  const tooLarge = () => new CortexError('body_too_large', { limitBytes });
-  if (Number(request.headers['content-length'] ?? 0) > limitBytes) return Promise.reject(tooLarge());
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let sizeBytes = 0;
-    const settle = (act: () => void) => {
-      request.off('data', take).off('end', complete).off('close', left);
-      act();
-    };
-    const take = (chunk: Buffer) => {
-      sizeBytes += chunk.length;
-      if (sizeBytes <= limitBytes) chunks.push(chunk);
-      else settle(() => reject(tooLarge()));
-    };
-    const complete = () => settle(() => resolve(Buffer.concat(chunks, sizeBytes)));
-    const left = () => settle(() => resolve(null));
-    request.on('data', take).once('end', complete).once('close', left);
-    // A client that leaves is told by 'close'; without a listener here it would be an uncaught error.
-    request.on('error', () => undefined);
-    if (request.destroyed) left();
-  });
-}
-
-const discardLimitBytes = 64 * 1024 * 1024;
-const discardLimitMs = 10_000;
-
-/**
- * Lets the rest of a refused body run into nothing. Closing at once would reset the connection, and the client, still
- * sending, would see that instead of the answer; a client that goes on for too long is cut off.
- */
-export function discardRest(request: IncomingMessage): void {
-  let sizeBytes = 0;
-  const cut = () => request.destroy();
-  const timer = setTimeout(cut, discardLimitMs).unref();
-  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
-  request.on('error', () => undefined);
-  request.on('data', (chunk: Buffer) => {
-    sizeBytes += chunk.length;
-    if (sizeBytes > discardLimitBytes) cut();
-  });
-  request.resume();
 }
 
 /** @throws CortexError invalid_request */

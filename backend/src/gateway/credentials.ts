@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import { type Scope, scopes } from '../../../contract/keys.ts';
+import type { HttpRequest } from '../http/message.ts';
 import type { KeyEntry, RoutingTable } from '../routing/table.ts';
 import { clientAddress, networksOf } from './networks.ts';
 
@@ -25,7 +25,7 @@ const safeMethods = new Set(['GET', 'HEAD']);
  * session_invalid, forbidden, cross_origin
  */
 export function authenticate(
-  request: IncomingMessage,
+  request: HttpRequest,
   table: RoutingTable,
   trustedProxies: readonly string[],
   nowMs: number,
@@ -43,7 +43,7 @@ export function authenticate(
 }
 
 /** The one place that reads a key: OpenAI's clients send Authorization, Anthropic's x-api-key. Null where neither is there. */
-function tokenOf({ headers }: IncomingMessage): string | null {
+function tokenOf({ headers }: HttpRequest): string | null {
   const { authorization, 'x-api-key': apiKey } = headers;
   if (authorization === undefined) return apiKey === undefined ? null : String(apiKey);
   const bearer = /^Bearer\s+(\S+)$/i.exec(authorization)?.[1] ?? '';
@@ -60,16 +60,16 @@ function byKey(token: string, table: RoutingTable, nowMs: number): KeyEntry {
   return entry;
 }
 
-function bySession(cookie: string, request: IncomingMessage, table: RoutingTable, nowMs: number): Caller {
+function bySession(cookie: string, request: HttpRequest, table: RoutingTable, nowMs: number): Caller {
   const entry = table.session(sha256(cookie));
   if (entry === undefined || entry.expiresAtMs <= nowMs) throw new CortexError('session_invalid', {});
   if (!entry.rights.includes('chat')) throw new CortexError('forbidden', { right: 'chat' });
-  if (!safeMethods.has(request.method ?? '') && !isSameOrigin(request)) throw new CortexError('cross_origin', {});
+  if (!safeMethods.has(request.method) && !isSameOrigin(request)) throw new CortexError('cross_origin', {});
   return { keyId: null, userId: entry.userId, organizationId: entry.organizationId, scopes, models: null };
 }
 
 /** Browsers name the page's origin on every POST; a cookie alone must not let another site spend tokens. */
-function isSameOrigin({ headers }: IncomingMessage): boolean {
+function isSameOrigin({ headers }: HttpRequest): boolean {
   const site = headers['sec-fetch-site'];
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false;
   return headers.origin === undefined || headers.origin.replace(/^https?:\/\//, '') === headers.host;

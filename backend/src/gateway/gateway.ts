@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import type { InspectedRequest } from '../../../contract/inspector.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
+import type { HttpHandler, HttpRequest, HttpResponse } from '../http/message.ts';
 import type { Balancer } from '../routing/balancer.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { demandScope } from './access.ts';
-import { type BodyCaps, discardRest } from './body.ts';
+import type { BodyCaps } from './body.ts';
 import { authenticate } from './credentials.ts';
 import type { EngineClient } from './engine-client/engine-client.ts';
 import { type ErrorShape, errorAnswer } from './error-shape.ts';
@@ -39,20 +39,20 @@ export interface GatewayOptions {
 
 /** One request on its way. */
 export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
   readonly requestId: string;
   readonly timing: Timing;
   readonly options: GatewayOptions;
 }
 
 /** The handler of /v1. */
-export function createGateway(options: GatewayOptions): (request: IncomingMessage, response: ServerResponse) => void {
+export function createGateway(options: GatewayOptions): HttpHandler {
   return (request, response) => {
     const requestId = `req_${randomUUID().replaceAll('-', '')}`;
     response.setHeader('x-request-id', requestId);
     response.setHeader('x-content-type-options', 'nosniff');
-    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const path = request.url.split('?', 1)[0] ?? '';
     const exchange = { request, response, requestId, timing: newTiming(), options };
     answer(exchange, path).catch((error: unknown) => {
       sendError(error, exchange, enginePathOf(path)?.errors ?? 'openai');
@@ -62,12 +62,14 @@ export function createGateway(options: GatewayOptions): (request: IncomingMessag
 
 async function answer(exchange: Exchange, path: string): Promise<void> {
   const { request, response, options } = exchange;
-  const method = request.method ?? '';
+  const { method } = request;
   const enginePath = enginePathOf(path);
   const allowed = enginePath !== undefined ? 'POST, OPTIONS' : isModelPath(path) ? 'GET, HEAD, OPTIONS' : null;
   // No other origin is let in, so a preflight learns the methods and nothing more.
   if (method === 'OPTIONS' && allowed !== null) {
-    response.writeHead(204, { allow: allowed }).end();
+    response.setHeader('allow', allowed);
+    response.writeHead(204);
+    response.end();
     return;
   }
   const caller = authenticate(request, options.table, options.settings.TRUSTED_PROXIES, Date.now());
@@ -82,13 +84,12 @@ async function answer(exchange: Exchange, path: string): Promise<void> {
   sendJson(response, 200, describeModels(path, caller, options.table));
 }
 
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
+function sendJson(response: HttpResponse, status: number, body: unknown): void {
   const text = Buffer.from(JSON.stringify(body));
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': text.length,
-    'cache-control': 'no-store',
-  });
+  response.setHeader('content-type', 'application/json; charset=utf-8');
+  response.setHeader('content-length', String(text.length));
+  response.setHeader('cache-control', 'no-store');
+  response.writeHead(status);
   response.end(text);
 }
 
@@ -107,7 +108,7 @@ function sendError(error: unknown, exchange: Exchange, shape: ErrorShape): void 
   if (known.status === 401) response.setHeader('www-authenticate', 'Bearer');
   if (!response.hasHeader('server-timing')) tellTimes(response, exchange.timing, 0);
   sendJson(response, known.status, errorAnswer(known, requestId, shape));
-  if (!request.complete) discardRest(request);
+  request.discardRest();
 }
 
 function reasonOf(error: CortexError): string {

@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type InspectedMessage, type InspectedRequest, inspectedBytes } from '../../../contract/inspector.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
+import type { HttpRequest, HttpResponse } from '../http/message.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import type { Caller } from './credentials.ts';
 import type { Timing } from './timing.ts';
@@ -27,26 +27,16 @@ const textTypes = /^(application\/(json|x-ndjson)|text\/)/;
 
 /** Keeps one request as it goes by. */
 export class Observer {
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
+  readonly #request: HttpRequest;
+  readonly #response: HttpResponse;
   readonly #answer: Buffer[] = [];
   #answerBytes = 0;
   #question: Buffer = Buffer.alloc(0);
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: HttpRequest, response: HttpResponse) {
     this.#request = request;
     this.#response = response;
-    const write = response.write.bind(response);
-    const end = response.end.bind(response);
-    // Node's own signatures are overloads, which no function written here can have.
-    response.write = ((chunk: unknown, ...rest: []) => {
-      this.#see(chunk);
-      return write(chunk, ...rest);
-    }) as typeof response.write;
-    response.end = ((chunk: unknown, ...rest: []) => {
-      this.#see(chunk);
-      return end(chunk, ...rest);
-    }) as typeof response.end;
+    response.observe((bytes) => this.#see(bytes));
   }
 
   asked(body: Buffer): void {
@@ -61,16 +51,14 @@ export class Observer {
         overhead_ms: timing.overheadMs,
         engine_ms: timing.engineMs,
         request: message(this.#request.headers, this.#question.subarray(0, inspectedBytes), this.#question.length),
-        response: message(this.#response.getHeaders(), Buffer.concat(this.#answer), this.#answerBytes),
+        response: message(this.#response.headers(), Buffer.concat(this.#answer), this.#answerBytes),
       });
-    if (this.#response.closed) keep();
-    else this.#response.once('close', keep);
+    if (this.#response.destroyed || this.#response.finished) keep();
+    else this.#response.onClose(keep);
   }
 
-  #see(chunk: unknown): void {
-    if (typeof chunk !== 'string' && !Buffer.isBuffer(chunk)) return;
+  #see(bytes: Buffer): void {
     const room = inspectedBytes - Math.min(this.#answerBytes, inspectedBytes);
-    const bytes = Buffer.from(chunk);
     this.#answerBytes += bytes.length;
     // A copy of its own: a part of a larger buffer would keep the whole of it.
     if (room > 0) this.#answer.push(Buffer.from(bytes.subarray(0, room)));
@@ -81,8 +69,8 @@ export class Observer {
 export function observe(
   { inspection }: RoutingTable,
   caller: Caller,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
 ): Observer | null {
   if (inspection === null || inspection.untilMs <= Date.now()) return null;
   if (inspection.keyId !== null && inspection.keyId !== caller.keyId) return null;

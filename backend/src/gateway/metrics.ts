@@ -1,6 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { UsageRecord } from '../../../contract/usage.ts';
-import type { Balancer } from '../routing/balancer.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import type { Queues } from './queue.ts';
 import { operationOf } from './surface.ts';
@@ -8,7 +7,7 @@ import type { Timing } from './timing.ts';
 
 export interface MetricsOptions {
   readonly table: RoutingTable;
-  readonly balancer: Balancer;
+  readonly endpoints: { isLeftAlone(endpointId: string, nowMs: number): boolean };
   readonly queues: Pick<Queues, 'running' | 'depth'>;
   readonly journals: {
     readonly state: { readonly waiting: number; readonly dropped: number };
@@ -132,7 +131,7 @@ export class Metrics {
   }
 
   #gauges(): void {
-    const { table, balancer, queues, journals, limits } = this.#options;
+    const { table, endpoints: health, queues, journals, limits } = this.#options;
     const registers = [this.registry];
     const perModel = (name: string, help: string, value: (servedName: string) => number) =>
       new Gauge({
@@ -159,7 +158,7 @@ export class Metrics {
         this.reset();
         for (const { servedName, endpoints } of table.models())
           for (const { id } of endpoints)
-            this.set({ model: servedName, replica: id }, balancer.state(id, Date.now()) === 'open' ? 0 : 1);
+            this.set({ model: servedName, replica: id }, health.isLeftAlone(id, Date.now()) ? 0 : 1);
       },
     });
     const single = (name: string, help: string, value: () => number | Promise<number>) =>

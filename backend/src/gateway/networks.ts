@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv4 } from 'node:net';
+import type { HttpRequest } from '../http/message.ts';
 
 /** Addresses and CIDR blocks, ready to be asked. */
 export class Networks {
@@ -33,8 +33,11 @@ export function networksOf(list: readonly string[]): Networks {
 }
 
 /** The last address that a proxy of ours did not write itself: whatever stands before it, the client may have invented. */
-export function clientAddress(request: IncomingMessage, trustedProxies: readonly string[]): string {
-  let address = plain(request.socket.remoteAddress ?? '');
+export function clientAddress(
+  request: Pick<HttpRequest, 'headers' | 'remoteAddress'>,
+  trustedProxies: readonly string[],
+): string {
+  let address = plain(request.remoteAddress);
   if (trustedProxies.length === 0) return address;
   const trusted = networksOf(trustedProxies);
   const hops = String(request.headers['x-forwarded-for'] ?? '').split(',');

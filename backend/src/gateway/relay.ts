@@ -1,12 +1,11 @@
-import type { ServerResponse } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
-import { ChunkWriter } from './chunk-writer.ts';
+import type { HttpResponse } from '../http/message.ts';
+import { oneWriteBytes } from '../http/one-write.ts';
 import type { AnswerSink } from './engine-client/connection.ts';
 import type { EngineCall, EngineClient, EngineRequest } from './engine-client/engine-client.ts';
 import { type EngineRefusal, shapeRefusal } from './engine-refusal.ts';
 import { type ErrorShape, errorEvent } from './error-shape.ts';
-import { oneWriteBytes } from './one-write.ts';
 import { AnswerMeter, StreamMeter, type TokenCounts } from './usage-meter.ts';
 
 /** In milliseconds; 0 is no limit. */
@@ -30,9 +29,7 @@ export interface RelayOptions {
   readonly timeouts: RelayTimeouts;
   /** Another endpoint may be tried: an engine that says that it is not ready is then no answer. */
   readonly othersLeft: boolean;
-  readonly response: ServerResponse;
-  /** Others want to see what the response writes. */
-  readonly observed: boolean;
+  readonly response: HttpResponse;
   /** Called once, before the first byte goes to the client; headers may be set. */
   readonly onAnswer: () => void;
   /** Called once, before the last byte goes to the client: what it has seen whole is then in the journal. */
@@ -81,7 +78,6 @@ type Mode = 'waiting' | 'stream' | 'document' | 'refusal' | 'over';
 class Exchange implements AnswerSink {
   readonly #options: RelayOptions;
   readonly #settle: (result: RelayResult) => void;
-  readonly #chunks: ChunkWriter;
   #call: EngineCall | null = null;
   #mode: Mode = 'waiting';
   #status = 0;
@@ -100,18 +96,16 @@ class Exchange implements AnswerSink {
 
   constructor(options: RelayOptions, settle: (result: RelayResult) => void) {
     this.#options = options;
-    this.#chunks = new ChunkWriter(options.response, !options.observed);
     this.#settle = settle;
   }
 
   begin(): void {
     const { response, client, request, timeouts } = this.#options;
-    // Not request 'close': that fires for every POST as soon as its body is read.
     if (response.destroyed) {
       this.#finish(leftEarly);
       return;
     }
-    response.on('close', this.#onClose);
+    response.onClose(this.#onClose);
     if (timeouts.totalMs > 0)
       this.#totalTimer = setTimeout(() => this.#timedOut('in all', timeouts.totalMs), timeouts.totalMs);
     this.#await('for its first byte', timeouts.firstByteMs);
@@ -173,8 +167,7 @@ class Exchange implements AnswerSink {
       return;
     }
     this.#finish(this.#end(this.#status, 'ok'));
-    if (this.#whole !== null) response.end(this.#whole.toString('latin1'), 'latin1');
-    else response.end();
+    response.end(this.#whole ?? undefined);
   }
 
   onFail(cause: Error, begun: boolean): void {
@@ -192,16 +185,18 @@ class Exchange implements AnswerSink {
   }
 
   #event(bytes: Buffer): boolean {
+    const { response } = this.#options;
     const meter = this.#streamMeter;
     const passed = meter.pass(bytes);
     // Clients take [DONE] for the end, whatever the engine still does with the connection.
     if (meter.done) this.#tell(this.#end(this.#status, meter.failed ? 'engine_error' : 'ok'));
-    if (passed.length === 0 || this.#chunks.write(passed)) return true;
-    this.#awaitDrain((act) => this.#chunks.onDrain(act));
+    if (passed.length === 0 || response.write(passed)) return true;
+    this.#awaitDrain();
     return false;
   }
 
-  #document(bytes: Buffer): boolean {
+  #document(lent: Buffer): boolean {
+    const bytes = Buffer.from(lent);
     const { response, onAnswer } = this.#options;
     if (this.#meter instanceof AnswerMeter) this.#meter.see(bytes);
     if (this.#documentBytes === 0) {
@@ -217,14 +212,14 @@ class Exchange implements AnswerSink {
       return true;
     }
     if (response.write(bytes)) return true;
-    this.#awaitDrain((act) => void response.once('drain', act));
+    this.#awaitDrain();
     return false;
   }
 
-  #awaitDrain(onDrain: (act: () => void) => void): void {
+  #awaitDrain(): void {
     if (this.#drainAwaited) return;
     this.#drainAwaited = true;
-    onDrain(() => {
+    this.#options.response.onDrain(() => {
       this.#drainAwaited = false;
       this.#idleTimer?.refresh();
       this.#call?.resume();
@@ -258,13 +253,15 @@ class Exchange implements AnswerSink {
     });
     const retryAfter = this.#headers.get('retry-after');
     if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
-    response.writeHead(refusal.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+    response.setHeader('content-type', 'application/json');
+    response.setHeader('cache-control', 'no-store');
+    response.writeHead(refusal.status);
     response.end(refusal.body);
   }
 
   readonly #onClose = (): void => {
     const { response } = this.#options;
-    if (response.writableFinished || this.#mode === 'over') return;
+    if (response.finished || this.#mode === 'over') return;
     this.#call?.abort();
     // Many clients close as soon as they have read [DONE]: they missed nothing.
     if (this.#mode === 'stream' && this.#streamMeter.done)
@@ -280,7 +277,7 @@ class Exchange implements AnswerSink {
       // Half an event that went on before would swallow this one, but for the blank line.
       const separator = hideUsage ? '' : '\n\n';
       this.#finish(this.#end(error.status, 'engine_error', error.code));
-      response.end(`${separator}${errorEvent(error, requestId, errorShape)}`);
+      response.end(Buffer.from(`${separator}${errorEvent(error, requestId, errorShape)}`));
       return;
     }
     if (this.#documentBytes === 0) {
@@ -288,8 +285,8 @@ class Exchange implements AnswerSink {
       return;
     }
     // The status is gone already; a cut connection tells the client that this is not the whole answer.
-    response.destroy();
     this.#finish(this.#end(error.status, 'engine_error', error.code));
+    response.destroy();
   }
 
   /** Lets so much time pass before the engine counts as hung. */
@@ -344,7 +341,7 @@ class Exchange implements AnswerSink {
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
     this.#idleTimer = null;
     if (this.#totalTimer !== null) clearTimeout(this.#totalTimer);
-    this.#options.response.off('close', this.#onClose);
+    this.#options.response.offClose(this.#onClose);
   }
 }
 

@@ -1,10 +1,11 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { CortexError } from '../../../contract/errors.ts';
 import { servingSettings } from '../../../contract/routing.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
+import type { HttpResponse } from '../http/message.ts';
 import type { RoutedModel } from '../routing/table.ts';
 import { demandScope, modelsFor } from './access.ts';
-import { affinityOf, bodyForEngine, type InspectedBody, inspectBody, readBody } from './body.ts';
+import { affinityOf, bodyForEngine, type InspectedBody, inspectBody } from './body.ts';
 import type { Caller } from './credentials.ts';
 import type { Exchange } from './gateway.ts';
 import { type Observer, observe } from './inspect.ts';
@@ -68,12 +69,11 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
   }
 }
 
-function leaving(response: ServerResponse): AbortSignal {
+function leaving(response: HttpResponse): AbortSignal {
   const gone = new AbortController();
   if (response.destroyed) gone.abort();
-  // Not request 'close': that fires for every POST as soon as its body is read.
-  response.once('close', () => {
-    if (!response.writableFinished) gone.abort();
+  response.onClose(() => {
+    if (!response.finished) gone.abort();
   });
   return gone.signal;
 }
@@ -132,7 +132,8 @@ async function admit(work: Work): Promise<RelayEnd> {
   const beganAt = performance.now();
   demandScope(caller, enginePath.scope);
   timing.overheadMs += performance.now() - beganAt;
-  const bytes = await readBody(request, options.settings.REQUEST_MAX_BODY_BYTES);
+  const read = request.readBody(options.settings.REQUEST_MAX_BODY_BYTES);
+  const bytes = read instanceof Promise ? await read : read;
   if (bytes === null) return leftEarly;
   work.observer?.asked(bytes);
   const { body, models } = findModels(work, bytes);
@@ -281,7 +282,6 @@ function ask(
     },
     othersLeft,
     response,
-    observed: work.observer !== null,
     onEnded: (end) => tell(work, end),
     onAnswer: () => {
       timing.engineMs = performance.now() - sentAt;

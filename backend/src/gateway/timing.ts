@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { HttpResponse } from '../http/message.ts';
 
 /** Milliseconds of a request, by performance.now(). */
 export interface Timing {
@@ -12,7 +12,7 @@ export interface Timing {
 export const newTiming = (): Timing => ({ arrivedAtMs: performance.now(), overheadMs: 0, engineMs: null });
 
 /** Tells the client where its time went (Server-Timing, W3C). */
-export function tellTimes(response: ServerResponse, timing: Timing, queueMs: number): void {
+export function tellTimes(response: HttpResponse, timing: Timing, queueMs: number): void {
   // Where nothing was waited for, all of it was the gateway's.
   const overheadMs = timing.overheadMs > 0 ? timing.overheadMs : performance.now() - timing.arrivedAtMs;
   const overhead = overheadMs.toFixed(2);

@@ -57,6 +57,7 @@ export class AnswerMeter {
     this.#isJson = contentType === '' || contentType.toLowerCase().includes('json');
   }
 
+  /** Keeps the bytes. */
   see(chunk: Buffer): void {
     if (!this.#isJson) return;
     this.#chunks.push(chunk);
@@ -70,7 +71,7 @@ export class AnswerMeter {
   }
 
   counts(): TokenCounts {
-    const rest = Buffer.concat(this.#chunks);
+    const rest = join(this.#chunks);
     if (this.#head === null) return toCounts(parse(rest.toString('utf8'), answerWithUsage), 0);
     // vLLM tells its usage last, llama.cpp's embeddings tell it first.
     const found = usageIn(rest.toString('latin1')) ?? usageIn(this.#head.toString('latin1'));
@@ -92,6 +93,7 @@ function usageIn(text: string): Usage | undefined {
   return { prompt: Number(prompt), completion: Number(completion), cached: Number(numberOf('cached_tokens') ?? 0) };
 }
 
+const nothing = Buffer.alloc(0);
 const longestEventBytes = 8 * 1024 * 1024;
 const lf = 0x0a;
 const cr = 0x0d;
@@ -125,7 +127,7 @@ export class StreamMeter {
     this.#hideUsage = options.hideUsage;
   }
 
-  /** Gives what the client gets of these bytes. */
+  /** Gives what the client gets of these bytes; keeps none of them. */
   pass(chunk: Buffer): Buffer {
     if (this.#gaveUp) return chunk;
     const bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
@@ -139,7 +141,7 @@ export class StreamMeter {
       kept.push(this.#see(bytes.subarray(start, at + 1)));
       start = at + 1;
     }
-    this.#pending = bytes.subarray(start);
+    this.#pending = start === bytes.length ? nothing : Buffer.from(bytes.subarray(start));
     this.#lineStart -= start;
     this.#searched = this.#pending.length;
     if (this.#pending.length > longestEventBytes) {

@@ -75,7 +75,7 @@ function specOf(launch: Launch, model: ModelRecord, settings: SpecSettings): Con
       // Cortex restarts engines itself: Docker's own restarts would hide the failure that it has to explain.
       RestartPolicy: { Name: 'no' },
       ...(launch.sharedMemoryBytes === null ? {} : { ShmSize: launch.sharedMemoryBytes }),
-      ...(settings.gpus ? { DeviceRequests: [{ Driver: 'nvidia', Count: -1, Capabilities: [['gpu']] }] } : {}),
+      ...(settings.gpus ? deviceRequests(model) : {}),
     },
   };
 }
@@ -89,6 +89,13 @@ export function needsNewContainer(before: ModelRecord, after: ModelRecord): bool
     return { ...spec, Env: [...Env].sort() };
   };
   return !isDeepStrictEqual(told(before), told(after));
+}
+
+/** The GPUs that the model was given; all of them where nobody knows which there are. None is a model that keeps to the CPU. */
+function deviceRequests({ gpus }: ModelRecord): Pick<NonNullable<ContainerSpec['HostConfig']>, 'DeviceRequests'> {
+  const nvidia = { Driver: 'nvidia', Capabilities: [['gpu']] };
+  if (gpus === undefined) return { DeviceRequests: [{ ...nvidia, Count: -1 }] };
+  return gpus.length === 0 ? {} : { DeviceRequests: [{ ...nvidia, DeviceIDs: gpus.map(({ uuid }) => uuid) }] };
 }
 
 export const containerName = (modelId: string): string => `cortex-model-${modelId}`;

@@ -1,182 +1,64 @@
-import { readdir, realpath, stat } from 'node:fs/promises';
-import { join, sep } from 'node:path';
-import { CortexError } from '../../../contract/errors.ts';
-import type { Candidate, FolderInspection, FolderSummary } from '../../../contract/models.ts';
-import { GgufError, readGgufFacts } from './gguf.ts';
+import { realpath } from 'node:fs/promises';
+import type { Engine, FileRemark, FolderInspection } from '../../../contract/models.ts';
+import { filesOfFolder, mostFilesOfFolder, resolveFolder } from './folder-files.ts';
+import { ggufOffer } from './gguf-candidates.ts';
+import { provenanceOf } from './provenance.ts';
+import { safetensorsOffer } from './safetensors-candidate.ts';
 
-const deepest = 4;
-const mostFolders = 2000;
+/** Heads of some hundred files on a slow disk. */
+const longestMs = 60_000;
 
-interface FoundFile {
-  readonly name: string;
-  readonly sizeBytes: number;
-}
-
-/** Folders below the root that hold weights, by name. A root that is not there yet has none. */
-export async function listModelFolders(root: string, usedBy: (folder: string) => string[]): Promise<FolderSummary[]> {
-  const found: FolderSummary[] = [];
-  const realRoot = await realpath(root).catch(() => root);
-  const visit = async (folder: string, depth: number): Promise<void> => {
-    if (found.length >= mostFolders) return;
-    const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => []);
-    const { files } = await filesOf(join(root, folder), realRoot);
-    const formats = (['gguf', 'safetensors'] as const).filter((format) =>
-      files.some((file) => file.name.endsWith(`.${format}`)),
-    );
-    if (folder !== '' && formats.length > 0) {
-      const sizeBytes = files.reduce((total, file) => total + file.sizeBytes, 0);
-      found.push({ folder, sizeBytes, formats, used_by: usedBy(folder) });
-    }
-    if (depth === deepest) return;
-    for (const entry of entries) {
-      if (entry.isDirectory() && !entry.name.startsWith('.'))
-        await visit(folder === '' ? entry.name : `${folder}/${entry.name}`, depth + 1);
-    }
-  };
-  await visit('', 0);
-  return found.sort((a, b) => a.folder.localeCompare(b.folder));
-}
-
-/** The files of a folder, and the links in it that lead out of the root: those are not followed. */
-async function filesOf(path: string, realRoot: string): Promise<{ files: FoundFile[]; leaving: string[] }> {
-  const files: FoundFile[] = [];
-  const leaving: string[] = [];
-  for (const name of (await readdir(path).catch(() => [])).sort((a, b) => a.localeCompare(b))) {
-    const real = await realpath(join(path, name)).catch(() => null);
-    const found = real === null ? null : await stat(real).catch(() => null);
-    if (real === null || !found?.isFile()) continue;
-    if (real.startsWith(realRoot + sep)) files.push({ name, sizeBytes: found.size });
-    else leaving.push(name);
-  }
-  return { files, leaving };
-}
+const nothingIsKnown: Readonly<Record<Engine, string | null>> = { vllm: null, llamacpp: null };
 
 /**
- * The real path of a folder below the root. Names come from a client: `..`, absolute paths and links out of the root are refused.
+ * What a folder holds and which engine can run it.
+ * @param versions the engines', where they are known: an architecture may be newer than they are
  * @throws CortexError folder_not_found, folder_outside
  */
-export async function resolveFolder(root: string, folder: string): Promise<string> {
-  if (folder.includes('\0') || folder.startsWith('/') || folder.split('/').includes('..'))
-    throw new CortexError('folder_outside', { folder, root });
-  const realRoot = await realpath(root).catch(() => null);
-  const path = realRoot === null ? null : await realpath(join(realRoot, folder)).catch(() => null);
-  if (realRoot === null || path === null || !(await stat(path)).isDirectory())
-    throw new CortexError('folder_not_found', { folder, root });
-  if (!path.startsWith(realRoot + sep)) throw new CortexError('folder_outside', { folder, root });
-  return path;
-}
-
-/** What a folder holds and which engine can run it. @throws CortexError folder_not_found, folder_outside */
-export async function inspectModelFolder(root: string, folder: string): Promise<FolderInspection> {
-  const path = await resolveFolder(root, folder);
-  const { files, leaving } = await filesOf(path, await realpath(root));
-  const problems: FolderInspection['problems'] = leaving.map((file) => ({
-    file,
-    message: 'This is a link to a file outside of the models folder: copy the file itself here.',
-  }));
-  const candidates = [
-    ...(await ggufCandidates(path, files, problems)),
-    ...safetensorsCandidate(folder, files, problems),
-  ];
-  if (candidates.length === 0 && problems.length === 0) {
-    problems.push({ file: null, message: 'There is no .gguf and no .safetensors file in this folder.' });
-  }
-  const license = files.find((file) => /^(licen[cs]e|notice)(\.|$)/i.test(file.name));
-  return { folder, candidates, problems, files: [...files], license_file: license?.name ?? null };
-}
-
-const partOfSet = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
-
-async function ggufCandidates(
-  path: string,
-  files: readonly FoundFile[],
-  problems: FolderInspection['problems'],
-): Promise<Candidate[]> {
-  const sets = new Map<string, FoundFile[]>();
-  for (const file of files) {
-    if (!file.name.endsWith('.gguf')) continue;
-    const set = partOfSet.exec(file.name);
-    const key = set === null ? file.name : `${set[1]}-of-${set[3]}`;
-    sets.set(key, [...(sets.get(key) ?? []), file]);
-  }
-  const candidates: Candidate[] = [];
-  for (const parts of sets.values()) {
-    const first = parts[0];
-    if (first === undefined) continue;
-    const fault = faultOfSet(first.name, parts);
-    if (fault !== null) {
-      problems.push({ file: first.name, message: fault });
-      continue;
-    }
-    try {
-      const facts = await readGgufFacts(join(path, first.name));
-      candidates.push({
-        engine: 'llamacpp',
-        // BERT-like architectures and those that name a pooling only embed.
-        task: /bert|embed/i.test(facts.architecture ?? '') || (facts.poolingType ?? 0) > 0 ? 'embed' : 'generate',
-        file: first.name,
-        label: facts.name ?? first.name.replace(/(-\d{5}-of-\d{5})?\.gguf$/, ''),
-        sizeBytes: parts.reduce((total, part) => total + part.sizeBytes, 0),
-        parts: parts.length,
-        architecture: facts.architecture,
-        context_length: facts.contextLength,
-        quantization: facts.quantization,
-      });
-    } catch (error) {
-      if (!(error instanceof GgufError)) throw error;
-      problems.push({ file: first.name, message: `This is not a GGUF file that can be loaded: ${error.message}.` });
-    }
-  }
-  return candidates;
-}
-
-function faultOfSet(name: string, parts: readonly FoundFile[]): string | null {
-  const expected = Number(partOfSet.exec(name)?.[3] ?? 1);
-  if (expected === 0) return 'By its name this set has no part: the file was renamed.';
-  if (expected === 1) return null;
-  const there = new Set(parts.map((part) => Number(partOfSet.exec(part.name)?.[2])));
-  let missing = 0;
-  let firstMissing = 0;
-  for (let part = expected; part >= 1; part -= 1) {
-    if (there.has(part)) continue;
-    missing += 1;
-    firstMissing = part;
-  }
-  return missing === 0
-    ? null
-    : `This set has ${expected} parts; ${missing} missing, the first of them part ${firstMissing}.`;
-}
-
-function safetensorsCandidate(
+export async function inspectModelFolder(
+  root: string,
   folder: string,
-  files: readonly FoundFile[],
-  problems: FolderInspection['problems'],
-): Candidate[] {
-  const weights = files.filter((file) => file.name.endsWith('.safetensors'));
-  if (weights.length === 0) return [];
-  const has = (name: string) => files.some((file) => file.name === name);
-  if (!has('config.json')) {
-    problems.push({ file: 'config.json', message: 'config.json is missing: vLLM reads the architecture from it.' });
-    return [];
-  }
-  if (!['tokenizer.json', 'tokenizer.model', 'vocab.json', 'tekken.json'].some(has)) {
-    problems.push({
-      file: 'tokenizer.json',
-      message: 'There is no tokenizer (tokenizer.json or tokenizer.model): vLLM would look for it on the internet.',
-    });
-    return [];
-  }
-  return [
-    {
-      engine: 'vllm',
-      task: 'generate',
-      file: null,
-      label: folder.split('/').at(-1) ?? folder,
-      sizeBytes: weights.reduce((total, file) => total + file.sizeBytes, 0),
-      parts: weights.length,
-      architecture: null,
-      context_length: null,
-      quantization: null,
-    },
+  versions: Readonly<Record<Engine, string | null>> = nothingIsKnown,
+): Promise<FolderInspection> {
+  const path = await resolveFolder(root, folder);
+  const realRoot = await realpath(root);
+  const { files, leaving, unreadable, isCut } = await filesOfFolder(path, realRoot);
+  const signal = AbortSignal.timeout(longestMs);
+  const label = folder.split('/').at(-1) ?? folder;
+  const offers = [
+    await ggufOffer(files, versions.llamacpp, signal),
+    await safetensorsOffer(files, label, versions.vllm, signal),
   ];
+  const candidates = offers.flatMap((offer) => offer.candidates);
+  const notes = offers.flatMap((offer) => offer.notes);
+  const problems: FileRemark[] = [
+    ...leaving.map((file) => ({ file, message: leavingMessage })),
+    ...unreadable.map((file) => ({
+      file,
+      message: 'Cortex may not read this file: give it to everybody, or to its user.',
+    })),
+    ...offers.flatMap((offer) => offer.problems),
+  ];
+  if (isCut) {
+    const message = `This folder has more than ${mostFilesOfFolder.toLocaleString('en')} files; those beyond were not looked at.`;
+    problems.push({ file: null, message });
+  }
+  if (candidates.length + problems.length + notes.length === 0)
+    problems.push({ file: null, message: emptyMessage(files.map(({ name }) => name)) });
+  const license = offers.find((offer) => offer.license !== null)?.license ?? null;
+  return {
+    folder,
+    candidates,
+    problems,
+    notes,
+    files: files.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
+    ...(await provenanceOf(path, realRoot, files, license)),
+  };
 }
+
+const leavingMessage = 'This is a link to a file outside of the models folder: copy the file itself here.';
+
+const emptyMessage = (names: readonly string[]): string =>
+  names.some((name) => /\.(bin|pt|pth)$/.test(name))
+    ? 'There is no .gguf and no .safetensors file in this folder, only weights of an older kind that can run code when they are read: download the model as safetensors.'
+    : 'There is no .gguf and no .safetensors file in this folder.';

@@ -6,7 +6,7 @@ import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   Engine,
   FolderInspection,
-  FolderSummary,
+  FolderList,
   LaunchPlan,
   Model,
   ModelDraft,
@@ -14,20 +14,26 @@ import type {
   ModelState,
   NewModel,
 } from '../../../contract/models.ts';
+import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import type { DockerEngine } from '../../../docker/engine.ts';
 import { type Catalog, fileOfImage, imageOf } from '../../../offline/catalog.ts';
 import type { Config } from '../config.ts';
 import { refuseStale, updateModel } from '../db/model-changes.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
 import type { Database } from '../db/schema.ts';
+import { versionInName } from '../engines/help.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { containerName, needsNewContainer } from './container-spec.ts';
+import { containerName, factsOfName, needsNewContainer } from './container-spec.ts';
 import { shownOptions } from './differences.ts';
 import { editedModel, modelDifferences, readModel } from './edit.ts';
 import { EngineProbe } from './engine-probe.ts';
-import { inspectModelFolder, listModelFolders, resolveFolder } from './folders.ts';
+import { resolveFolder } from './folder-files.ts';
+import { listModelFolders } from './folder-walk.ts';
+import { inspectModelFolder } from './folders.ts';
 import { ImageGate } from './image-gate.ts';
+import { ModelMemory, type ModelMemoryOptions } from './model-memory.ts';
+import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
@@ -39,6 +45,7 @@ export interface ModelsOptions {
   readonly config: Config;
   readonly catalog: Catalog;
   readonly rootSecret: Buffer;
+  readonly gpus: ModelMemoryOptions['inventory'];
   readonly logger: SupervisorLogger;
 }
 
@@ -51,12 +58,16 @@ interface Shown {
   readonly since: string;
 }
 
+/** Nothing runs in them; so it is before the first look as well. */
+const restingStates: ReadonlySet<ModelState | undefined> = new Set(['stopped', 'failed', undefined]);
+
 /** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
 export class Models {
   readonly #options: ModelsOptions;
   readonly #gate: ImageGate;
   readonly #probe: EngineProbe;
   readonly #supervisor: Supervisor;
+  readonly #memory: ModelMemory;
   readonly #feed = new ChangeFeed<Change>();
   readonly #shown = new Map<string, Shown>();
 
@@ -65,6 +76,16 @@ export class Models {
     const { settings, modelsDirHost } = options.config;
     this.#gate = new ImageGate(options.engine, settings, (image) => fileOfImage(options.catalog, image));
     this.#probe = new EngineProbe(options.engine);
+    const shapes = new ModelShapes(this.#root);
+    this.#memory = new ModelMemory({
+      db: options.db,
+      inventory: options.gpus,
+      listModels: () => listModels(options.db),
+      isGone: (modelId) => restingStates.has(this.#shown.get(modelId)?.state),
+      shapeOf: (model) => shapes.shapeOf(model),
+      logs: (id, tail) => this.logs(id, tail),
+      logger: options.logger,
+    });
     this.#supervisor = new Supervisor({
       engine: options.engine,
       gate: this.#gate,
@@ -81,7 +102,7 @@ export class Models {
     });
   }
 
-  /** @throws CortexError image_not_available_offline, engine_option_unsupported at once, and nothing is changed */
+  /** @throws CortexError image_not_available_offline, engine_option_unsupported, gpu_memory_held at once, and nothing is changed */
   async start(id: string): Promise<Model> {
     const record = await this.#find(id);
     const path = await resolveFolder(this.#root, record.folder);
@@ -92,7 +113,9 @@ export class Models {
       });
     }
     const image = this.#image(record.engine);
-    if (await this.#gate.check(image)) checkOptions(record, image, await this.#probe.ask(record.engine, image));
+    const facts = (await this.#gate.check(image)) ? await this.#probe.ask(record.engine, image) : null;
+    if (facts !== null) checkOptions(record, image, facts);
+    await this.#memory.reserve(record, (facts ?? factsOfName(record.engine, image)).version);
     return this.#want(id, 'running');
   }
 
@@ -129,6 +152,12 @@ export class Models {
     return shown;
   }
 
+  /** @throws CortexError where a model can't be served as it is described, as far as can be told before a start */
+  async check(model: NewModel): Promise<void> {
+    await this.#checkFolder(model);
+    await this.#checkImage(model);
+  }
+
   /**
    * Changes a model. A running one whose engine has to be told starts anew; a failed one is tried again.
    * @throws CortexError model_changed, conflict, invalid_request, folder_not_found, folder_outside, folder_without_model,
@@ -141,8 +170,7 @@ export class Models {
     const model = editedModel(before, edit);
     const fields = modelDifferences(before, model).map(({ field }) => field);
     if (fields.length === 0) return this.#show(before);
-    await this.#checkFolder(model);
-    await this.#checkImage(model);
+    await this.check(model);
     const record = await updateModel(db, { id, version: edit.version, model, fields, username });
     if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
     logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
@@ -165,7 +193,16 @@ export class Models {
       network: config.settings.CORTEX_ENGINE_NETWORK,
       listModels: () => listModels(db),
       checkFolder: (model) => this.#checkFolder(model),
+      memoryOf: (model, version) => this.#memory.plan(model, null, version),
     });
+  }
+
+  async memory(id: string): Promise<RouteResponse<Routes['modelMemory']>> {
+    return this.#memory.overview(await this.#find(id));
+  }
+
+  gpus(): Promise<RouteResponse<Routes['listGpus']>> {
+    return this.#memory.gpus();
   }
 
   async stop(id: string): Promise<Model> {
@@ -196,15 +233,16 @@ export class Models {
     return this.#feed.follow(signal);
   }
 
-  async listFolders(): Promise<{ root: string; folders: FolderSummary[] }> {
+  async listFolders(): Promise<FolderList> {
     const records = await listModels(this.#options.db);
     const usedBy = (folder: string) =>
       records.filter((record) => record.folder === folder).map((record) => record.served_name);
-    return { root: this.#options.config.modelsDirHost, folders: await listModelFolders(this.#root, usedBy) };
+    return { root: this.#options.config.modelsDirHost, ...(await listModelFolders(this.#root, usedBy)) };
   }
 
   inspectFolder(folder: string): Promise<FolderInspection> {
-    return inspectModelFolder(this.#root, folder);
+    const version = (engine: Engine) => versionInName(engine, this.#image(engine));
+    return inspectModelFolder(this.#root, folder, { vllm: version('vllm'), llamacpp: version('llamacpp') });
   }
 
   get #root(): string {
@@ -233,15 +271,23 @@ export class Models {
   }
 
   async #checkFolder(model: NewModel): Promise<void> {
-    const { candidates, problems, folder } = await inspectModelFolder(this.#root, model.folder);
+    const { candidates, problems, notes, folder } = await inspectModelFolder(this.#root, model.folder);
     const fitting = candidates.find((candidate) => candidate.engine === model.engine && candidate.file === model.file);
     if (fitting !== undefined) return;
-    const reason = problems[0]?.message ?? 'it holds other files than the one that was named.';
+    const remarks = [...problems, ...notes];
+    const remark = remarks.find(({ file }) => file !== null && file === model.file) ?? remarks[0];
+    const reason = remark?.message ?? 'it holds other files than the one that was named.';
     if (candidates.length === 0) throw new CortexError('folder_without_model', { folder, reason }, { param: 'folder' });
     const engine = model.engine === 'vllm' ? 'vLLM' : 'llama.cpp';
     throw new CortexError(
       'engine_unfit',
-      { engine, reason: model.file === null ? reason : `${model.file} is not a model file of this folder.` },
+      {
+        engine,
+        reason:
+          model.file === null || remark?.file === model.file
+            ? reason
+            : `${model.file} is not a model file of this folder.`,
+      },
       { param: 'file' },
     );
   }
@@ -255,7 +301,10 @@ export class Models {
   }
 
   #observed(models: readonly ObservedModel[]): void {
-    for (const { record, state, reason, hint } of models) this.#remember(record, state, reason, hint);
+    for (const { record, state, reason, hint } of models) {
+      if (state === 'ready' && this.#shown.get(record.id)?.state !== 'ready') this.#memory.hear(record);
+      this.#remember(record, state, reason, hint);
+    }
     this.#options.table.replaceModels(
       models.map(({ record, state, endpoint }) => ({
         modelId: record.id,

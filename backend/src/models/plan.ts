@@ -26,6 +26,7 @@ export interface PlanContext {
   readonly listModels: () => Promise<readonly ModelRecord[]>;
   /** Throws where the folder can't serve the model. */
   readonly checkFolder: (model: NewModel) => Promise<void>;
+  readonly memoryOf: (model: NewModel, version: string | null) => Promise<LaunchPlan['memory']>;
 }
 
 const issueOf = (error: unknown, field: string | null = null): PlanIssue => {
@@ -55,7 +56,7 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
     gpus,
     restarts: false,
   };
-  if (model === null) return { ...plan, issues, env: [], command: [], mounts: [] };
+  if (model === null) return { ...plan, issues, env: [], command: [], mounts: [], memory: null };
 
   await context.checkFolder(model).catch((error: unknown) => issues.push(issueOf(error, 'folder')));
   if (records.some((record) => record !== before && record.served_name === model.served_name)) {
@@ -74,6 +75,7 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
     ...plan,
     restarts: before?.wanted === 'running' && needsNewContainer(before, { ...model, ...nobody }),
     issues,
+    memory: await context.memoryOf(model, facts.version),
     env: [...(spec.Env ?? [])],
     command: shownArguments([...(spec.Entrypoint ?? []), ...(spec.Cmd ?? [])]),
     mounts: (spec.HostConfig?.Mounts ?? []).map((mount) => `${mount.Source} → ${mount.Target} (read-only)`),

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Kysely } from 'kysely';
 import { recipeText } from '../../../contract/config-file/text.ts';
+import type { ConfigurationChange } from '../../../contract/configuration.ts';
 import { CortexError } from '../../../contract/errors.ts';
 import { hiddenFields } from '../../../contract/hidden.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
@@ -12,8 +13,10 @@ import {
   type RecipeDetail,
   recipeContent,
 } from '../../../contract/recipes.ts';
+import { listModels } from '../db/model-records.ts';
 import * as records from '../db/recipe-records.ts';
 import type { Database } from '../db/schema.ts';
+import { type Description, diffConfiguration } from './configuration.ts';
 import { differences, shownOptions } from './differences.ts';
 import { readModel } from './edit.ts';
 import { withSecrets } from './secrets.ts';
@@ -23,6 +26,7 @@ export interface RecipeModels {
   get(id: string): Promise<Model>;
   create(model: NewModel): Promise<Model>;
   update(id: string, edit: ModelEdit, username: string): Promise<Model>;
+  check(model: NewModel): Promise<void>;
 }
 
 export interface RecipesOptions {
@@ -141,6 +145,16 @@ export class Recipes {
     const file = place.file === undefined ? content.file : place.file;
     const options = withSecrets(content.options, use.secrets);
     return this.#options.models.create(readModel({ engine, task, name, served_name, folder, file, options }, null));
+  }
+
+  /** What a description of models and recipes would change. */
+  async diffConfiguration(description: Description): Promise<ConfigurationChange[]> {
+    const { db, models } = this.#options;
+    return diffConfiguration(description, {
+      models: await listModels(db),
+      recipes: await records.listRecipes(db),
+      check: (model) => models.check(model),
+    });
   }
 
   async delete(id: string, username: string): Promise<void> {

@@ -61,6 +61,16 @@ export class Balancer {
     return this.#watched.get(endpointId)?.circuit.state(nowMs) ?? 'closed';
   }
 
+  /** Requests under way, by endpoint, and the endpoints that are not asked after failures. */
+  report(nowMs: number): { outstanding: Record<string, number>; leftAlone: string[] } {
+    const watched = [...this.#watched];
+    const busy = watched.filter(([, { outstanding }]) => outstanding > 0);
+    return {
+      outstanding: Object.fromEntries(busy.map(([id, { outstanding }]) => [id, outstanding])),
+      leftAlone: watched.filter(([, { circuit }]) => circuit.state(nowMs) === 'open').map(([id]) => id),
+    };
+  }
+
   /** What an active check found. */
   checked(endpoint: Endpoint, isGood: boolean, nowMs: number): void {
     const { circuit } = this.#of(endpoint);

@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
 import { statfs } from 'node:fs/promises';
 import { cpus, freemem, hostname, totalmem } from 'node:os';
-import { promisify } from 'node:util';
 import type { SystemSummary } from '../../../contract/system.ts';
 
 interface CpuTimes {
@@ -49,27 +47,4 @@ export class HostReadings {
     this.#before = now;
     this.#beforeAtMs = Date.now();
   }
-}
-
-const run = promisify(execFile);
-
-/** NVIDIA's GPUs by nvidia-smi; none where it is not installed, which is normal. */
-export async function readGpus(command = 'nvidia-smi'): Promise<SystemSummary['gpus']> {
-  try {
-    const { stdout } = await run(command, ['--query-gpu=index,name,memory.total', '--format=csv,noheader,nounits'], {
-      timeout: 5_000,
-    });
-    return parseGpus(stdout);
-  } catch {
-    return [];
-  }
-}
-
-/** Reads nvidia-smi's lines `0, NVIDIA A100, 81920` (memory in MiB); leaves out what is not one. */
-export function parseGpus(text: string): SystemSummary['gpus'] {
-  return text.split('\n').flatMap((line) => {
-    const [index, name, memoryMib] = line.split(',').map((field) => field.trim());
-    if (!index || !name || !memoryMib || !/^\d+$/.test(index) || !/^\d+$/.test(memoryMib)) return [];
-    return [{ index: Number(index), name, memory_total_bytes: Number(memoryMib) * 1024 * 1024 }];
-  });
 }

@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely';
+import type { GpuInventory } from '../../../contract/memory.ts';
 import type { Health, SystemSummary } from '../../../contract/system.ts';
 import type { Database } from '../db/schema.ts';
 import { type EngineStatusSource, readDockerStatus } from './docker-status.ts';
-import { HostReadings, readGpus } from './host.ts';
+import { HostReadings } from './host.ts';
 
 export interface SystemStatusOptions {
   readonly version: string;
@@ -15,6 +16,7 @@ export interface SystemStatusOptions {
   /** False while the usage journal can't be written. */
   readonly journalOk: () => boolean;
   readonly countModels: () => { readonly ready: number; readonly total: number };
+  readonly gpus: () => Promise<GpuInventory>;
 }
 
 /** What the server says of itself and of the machine that it runs on. */
@@ -45,12 +47,12 @@ export class SystemStatus {
 
   async summary(): Promise<SystemSummary> {
     const options = this.#options;
-    const [offlineMode, docker, databaseOk, host, gpus] = await Promise.all([
+    const [offlineMode, docker, databaseOk, host, { gpus }] = await Promise.all([
       options.offlineMode(),
       this.#docker(),
       this.#databaseOk(),
       this.#host.read(options.modelsDir),
-      readGpus(),
+      options.gpus(),
     ]);
     return {
       version: options.version,
@@ -60,7 +62,7 @@ export class SystemStatus {
       database: { kind: options.databaseKind, ok: databaseOk },
       models_dir: options.modelsDir,
       host,
-      gpus,
+      gpus: gpus.map(({ index, name, total_bytes }) => ({ index, name, memory_total_bytes: total_bytes })),
     };
   }
 

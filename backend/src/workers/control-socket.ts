@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { CortexError } from '../../../contract/errors.ts';
-import { createHttpServer, type RequestHandler } from '../http-server.ts';
+import { createHttpServer, type RequestHandler } from '../http/node-server.ts';
 
 /** Where a worker writes the client's address; believed on the control socket alone. */
 export const clientAddressHeader = 'x-cortex-client-address';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Closing } from '../closing.ts';
 import type { Config } from '../config.ts';
-import type { RequestHandler } from '../http-server.ts';
+import type { RequestHandler } from '../http/node-server.ts';
 import type { Listener } from '../listeners.ts';
 import { listenOnControlSocket } from './control-socket.ts';
 import { startWorkers, type WorkerPoolOptions } from './worker-pool.ts';

@@ -29,6 +29,10 @@ export interface WorkerState {
   readonly journal: JournalState;
   /** Requests under way at models whose places nobody counts. */
   readonly running: Readonly<Record<string, number>>;
+  /** Requests under way, by endpoint. */
+  readonly outstanding: Readonly<Record<string, number>>;
+  /** Endpoints that are not asked after failures. */
+  readonly leftAlone: readonly string[];
 }
 
 export type ToWorker =

@@ -4,8 +4,9 @@ import { EngineClient } from '../gateway/engine-client/engine-client.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { checkEndpoints } from '../gateway/health-checks.ts';
 import { openTraces } from '../gateway/traces.ts';
-import { createHttpServer } from '../http-server.ts';
-import { apiHandler } from '../listeners.ts';
+import { createHttpServer } from '../http/node-server.ts';
+import { takePlainRequests } from '../http/plain-requests.ts';
+import { apiHandler, closeServer, isGatewayPath } from '../listeners.ts';
 import { Balancer } from '../routing/balancer.ts';
 import { RoutingTable } from '../routing/table.ts';
 import { UsageJournal } from '../usage/journal.ts';
@@ -50,9 +51,9 @@ async function listen(setup: WorkerSetup): Promise<void> {
   const traces = setup.tracing === null ? null : await openTraces(setup.tracing, logger);
   const journal = await UsageJournal.open({ dir: setup.journalDir, logger });
   const queues = new SharedQueues(asked);
-  tellState(journal, queues);
   const client = new EngineClient();
   const balancer = new Balancer();
+  tellState(journal, queues, balancer);
   checkEndpoints({ table, balancer, client });
   const gateway = createGateway({
     table,
@@ -72,6 +73,7 @@ async function listen(setup: WorkerSetup): Promise<void> {
   const server = createHttpServer(
     apiHandler(gateway, (request, response) => toControl(request, response, setup.controlSocket)),
   );
+  const plain = takePlainRequests(server, isGatewayPath, gateway);
   server.once('error', (error: Error & { code?: string }) => {
     send({ kind: 'failed', code: error.code ?? '', message: error.message });
   });
@@ -80,18 +82,16 @@ async function listen(setup: WorkerSetup): Promise<void> {
   });
   stop = (graceMs) => {
     const leave = () => void Promise.all([journal.close(), traces?.close()]).finally(() => process.exit(0));
-    setTimeout(leave, graceMs);
-    server.close(leave);
-    server.closeIdleConnections();
+    void closeServer(server, plain, graceMs).then(leave);
   };
 }
 
 /** The first process shows how all workers do. */
-function tellState(journal: UsageJournal, queues: SharedQueues): void {
+function tellState(journal: UsageJournal, queues: SharedQueues, balancer: Balancer): void {
   let told = '';
   setInterval(() => {
     const { ok, waiting, dropped } = journal;
-    const state = { journal: { ok, waiting, dropped }, running: queues.running };
+    const state = { journal: { ok, waiting, dropped }, running: queues.running, ...balancer.report(Date.now()) };
     if (JSON.stringify(state) === told) return;
     told = JSON.stringify(state);
     send({ kind: 'state', state });

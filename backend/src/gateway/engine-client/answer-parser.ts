@@ -83,7 +83,7 @@ export class AnswerParser {
     if (end === -1 || end > headLimitBytes) {
       if (end !== -1 || bytes.length > headLimitBytes + headEnd.length)
         throw new Error('the head of the answer is too large');
-      this.#held = bytes;
+      this.#held = Buffer.from(bytes);
       return null;
     }
     const { status, version, headers } = parseHead(bytes.toString('latin1', 0, end));
@@ -136,7 +136,7 @@ export class AnswerParser {
     const end = bytes.indexOf(lf);
     if ((end === -1 ? bytes.length : end) > lineLimitBytes) throw new Error('a line of the chunked answer is too long');
     if (end === -1) {
-      this.#held = bytes;
+      this.#held = Buffer.from(bytes);
       return null;
     }
     if (end === 0 || bytes[end - 1] !== 0x0d) throw new Error('a line of the chunked answer does not end with CRLF');

@@ -1,6 +1,6 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { oneWriteBytes } from '../one-write.ts';
+import { oneWriteBytes } from '../../http/one-write.ts';
 import { AnswerParser } from './answer-parser.ts';
 
 /** Where an engine listens. */
@@ -14,7 +14,7 @@ export interface Origin {
 /** Who hears of an answer. After `onEnd` or `onFail` nothing more comes. */
 export interface AnswerSink {
   onHead(status: number, headers: ReadonlyMap<string, string>): void;
-  /** Gives false where no more is wanted until `resume`. */
+  /** The bytes are only lent: the next read overwrites them. Gives false where no more is wanted until `resume`. */
   onData(bytes: Buffer): boolean;
   onEnd(): void;
   /** @param begun the engine may have read the request: it must not be sent again */
@@ -55,7 +55,7 @@ export class Connection {
       },
       onEnd: (reusable) => this.#ended(reusable),
     });
-    this.#socket = open(origin);
+    this.#socket = open(origin, (bytes) => this.#take(bytes));
     this.#socket.setNoDelay(true);
     // A machine that vanished says nothing; the system asks for it while an answer is awaited.
     this.#socket.setKeepAlive(true, keepAliveDelayMs);
@@ -64,7 +64,6 @@ export class Connection {
       clearTimeout(timer);
       this.#connected = true;
     });
-    this.#socket.on('data', (bytes: Buffer) => this.#take(bytes));
     this.#socket.on('error', (error) => this.#fail(error));
     this.#socket.on('end', () => this.#peerClosed());
     this.#socket.on('close', () => {
@@ -157,13 +156,25 @@ export class Connection {
   }
 }
 
-function open({ host, port, tls }: Origin): Socket {
-  if (tls === null) return connectPlain({ host, port });
+/**
+ * All plain connections read into this one, as what is read is used before the next read: Node would make a buffer of 64 KiB
+ * for every event of a stream.
+ */
+const lent = Buffer.allocUnsafeSlow(64 * 1024);
+
+function open({ host, port, tls }: Origin, take: (bytes: Buffer) => void): Socket {
+  if (tls === null) {
+    const callback = (sizeBytes: number) => {
+      take(lent.subarray(0, sizeBytes));
+      return true;
+    };
+    return connectPlain({ host, port, onread: { buffer: lent, callback } });
+  }
   return connectTls({
     host,
     port,
     ALPNProtocols: ['http/1.1'],
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ...(tls.ca === null ? {} : { ca: tls.ca }),
-  });
+  }).on('data', take);
 }

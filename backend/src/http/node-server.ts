@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { CortexError, toErrorBody } from '../../contract/errors.ts';
+import { CortexError, toErrorBody } from '../../../contract/errors.ts';
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { errorBody } from '../../contract/errors.ts';
-import { createHttpServer } from './http-server.ts';
+import { errorBody } from '../../../contract/errors.ts';
+import { createHttpServer } from './node-server.ts';
 
 let server: Server;
 let port: number;
