@@ -44,7 +44,7 @@ module.exports = {
       '^backend/src/(models|engines|routing|db)/',
       '^backend/src/config\\.ts$',
       '^docker/',
-      '^offline/catalog\\.ts$',
+      '^offline/(catalog|image-reference)\\.ts$',
       '^contract/',
     ]),
     only('system', '^backend/src/system/', ['^backend/src/(system|db)/', '^docker/', '^offline/', '^contract/']),

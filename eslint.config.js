@@ -26,4 +26,33 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
     },
   },
+  {
+    // Who holds Docker's containers can do anything on this machine: only the engine room and its two parts may, types
+    // included, and the wiring that hands them the Engine. offline/ has a wall of its own.
+    files: ['backend/src/**/*.ts'],
+    ignores: [
+      'backend/src/models/engine-room/*.ts',
+      'backend/src/models/container-spec.ts',
+      'backend/src/models/engine-probe.ts',
+      'backend/src/server.ts',
+    ],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: 'docker/(engine|containers|connection|tar)\\.ts$',
+              message: 'Only the engine room handles containers: use its verbs (docs/adr, the engine room).',
+            },
+            {
+              regex: '/(container-spec|engine-probe)\\.ts$',
+              importNames: ['containerSpec', 'EngineProbe'],
+              message: 'Only the engine room makes containers: use its verbs (docs/adr, the engine room).',
+            },
+          ],
+        },
+      ],
+    },
+  },
 );

@@ -350,14 +350,59 @@ export const errorDefinitions = {
     () =>
       'Start the model again while the machine is online, or load the package that holds the image: make load-offline',
   ),
-  image_not_available_offline: define<{ image: string; file: string }>()(
+  image_not_available_offline: define<{ image: string; file: string; detected: string }>()(
     503,
     'service_unavailable_error',
     'notReady',
     (p) =>
-      `Docker image '${p.image}' is not available locally. System is in OFFLINE MODE - cannot download from internet.`,
+      `Docker image '${p.image}' is not available locally. System is in OFFLINE MODE - cannot download from internet.${p.detected === '' ? '' : ` OFFLINE_MODE_AUTO_DETECT found it so: ${p.detected}`}`,
     (p) =>
       `make load-offline loads it from the package; alone: docker load -i cortex-offline-images/${p.file} — then: make verify-offline`,
+  ),
+  image_not_precached: define<{ image: string; file: string }>()(
+    503,
+    'service_unavailable_error',
+    'notReady',
+    (p) =>
+      `Docker image '${p.image}' is not available locally. REQUIRE_IMAGE_PRECACHE=True - only cached images are used.`,
+    (p) =>
+      `make load-offline loads it from the package; alone: docker load -i cortex-offline-images/${p.file} — then: make verify-offline`,
+  ),
+  image_pull_cancelled: define<{ image: string }>()(
+    409,
+    'conflict_error',
+    'failed',
+    (p) => `The pull of ${p.image} was cancelled.`,
+    () => 'Start the model again to pull it anew.',
+  ),
+  image_pull_timeout: define<{ image: string; seconds: number }>()(
+    504,
+    'service_unavailable_error',
+    'network',
+    (p) => `Pulling ${p.image} took longer than IMAGE_PULL_TIMEOUT=${p.seconds} s.`,
+    () => 'Give it longer with IMAGE_PULL_TIMEOUT in backend/.env, or load the image from a package: make load-offline',
+  ),
+  image_pull_no_space: define<{ image: string; reason: string }>()(
+    507,
+    'server_error',
+    'space',
+    (p) => `Docker's disk was full while it pulled ${p.image}: ${p.reason}`,
+    () => 'docker system df shows what takes the space; free some, then start the model again.',
+  ),
+  image_pull_denied: define<{ image: string; registry: string; reason: string }>()(
+    502,
+    'server_error',
+    'network',
+    (p) => `The registry ${p.registry} gives ${p.image} only to those who sign in: ${p.reason}`,
+    (p) =>
+      `Check the name. If it is right, pull it by hand on this machine: docker login ${p.registry} && docker pull ${p.image}`,
+  ),
+  image_pull_unreachable: define<{ image: string; registry: string; reason: string }>()(
+    502,
+    'service_unavailable_error',
+    'network',
+    (p) => `Docker can't reach the registry ${p.registry} of ${p.image}: ${p.reason}`,
+    () => 'Check the network and the proxy of the Docker Engine, or load the image from a package: make load-offline',
   ),
   folder_not_found: define<{ folder: string; root: string }>()(
     404,
@@ -380,6 +425,13 @@ export const errorDefinitions = {
     (p) => `The folder '${p.folder}' holds no model that can be served: ${p.reason}`,
     () =>
       'A model is a .gguf file, or .safetensors files with config.json and a tokenizer. Copy the missing files and try again.',
+  ),
+  model_refused: define<{ model: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `The model '${p.model}' is given no container: ${p.reason}.`,
+    () => 'Correct what is named, or make the model anew.',
   ),
   engine_unfit: define<{ engine: string; reason: string }>()(
     400,

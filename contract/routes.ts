@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { configurationRoutes } from './configuration.ts';
 import { identityRoutes } from './identity.ts';
+import { imagePullRoutes } from './image-pulls.ts';
 import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
 import { memoryRoutes } from './memory.ts';
@@ -17,6 +18,7 @@ import { usageAnalyticsRoutes } from './usage-analytics.ts';
 export const routes = {
   ...identityRoutes,
   ...keyRoutes,
+  ...imagePullRoutes,
   ...inspectorRoutes,
   ...memoryRoutes,
   ...modelRoutes,

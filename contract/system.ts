@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { offlinePolicy } from './offline-policy.ts';
 import { defineRoute } from './route.ts';
 
 /** critical: an engine, nothing can be served without one; required: compose starts it; optional: monitoring and extras. */
@@ -55,6 +56,7 @@ export const systemSummary = z.object({
   version: z.string(),
   started_at: z.iso.datetime(),
   offline_mode: z.boolean(),
+  offline: offlinePolicy,
   docker: dockerStatus,
   database: z.object({ kind: z.enum(['embedded', 'postgres']), ok: z.boolean() }),
   models_dir: z.string(),

@@ -72,6 +72,13 @@ export class Connection {
     return status;
   }
 
+  /** Gives the status and the Engine's words for it, whatever they are. */
+  async ask(path: string, options: Call): Promise<{ status: number; reason: string }> {
+    const version = await this.#version();
+    const { statusCode, body } = await this.#request(`/v${version}${path}`, options);
+    return { status: statusCode, reason: reasonOf(statusCode, await body.text()) };
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
@@ -85,25 +92,29 @@ export class Connection {
   }
 
   async #send(path: string, options: Call): Promise<Answer> {
+    const answer = await this.#request(path, options);
+    if (answer.statusCode < 400 || answer.statusCode === 404) return { status: answer.statusCode, body: answer.body };
+    throw new CortexError('docker_failed', {
+      action: options.action,
+      reason: reasonOf(answer.statusCode, await answer.body.text()),
+    });
+  }
+
+  async #request(path: string, options: Call): Promise<Dispatcher.ResponseData> {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(options.query ?? {}))
       if (value !== undefined) query.set(name, String(value));
     const search = query.size === 0 ? '' : `?${query}`;
     try {
-      const answer = await request(`${this.#origin}${path}${search}`, {
+      return await request(`${this.#origin}${path}${search}`, {
         dispatcher: this.#agent,
         method: options.method ?? 'GET',
         headers: { ...(options.json === undefined ? {} : { 'content-type': 'application/json' }), ...options.headers },
         body: options.json === undefined ? (options.body ?? null) : JSON.stringify(options.json),
         signal: options.signal ?? null,
       });
-      if (answer.statusCode < 400 || answer.statusCode === 404) return { status: answer.statusCode, body: answer.body };
-      throw new CortexError('docker_failed', {
-        action: options.action,
-        reason: reasonOf(answer.statusCode, await answer.body.text()),
-      });
     } catch (error) {
-      if (error instanceof CortexError || options.signal?.aborted) throw error;
+      if (options.signal?.aborted) throw error;
       throw new CortexError(
         'docker_unavailable',
         { address: this.address, reason: connectReason(error) },

@@ -3,24 +3,39 @@ import { CortexError } from '../contract/errors.ts';
 import type { Connection } from './connection.ts';
 import { readLogLines } from './stream.ts';
 
+type Mount =
+  | { readonly Type: 'bind'; readonly Source: string; readonly Target: string; readonly ReadOnly: boolean }
+  /** A volume without a name: it goes with its container. */
+  | { readonly Type: 'volume'; readonly Target: string };
+
 /** The part of the Engine's container specification that we use (API 1.41). */
 export interface ContainerSpec {
   readonly Image: string;
+  /** `uid:gid` */
+  readonly User?: string;
   readonly Entrypoint?: readonly string[];
   readonly Cmd?: readonly string[];
   readonly Env?: readonly string[];
   readonly Labels?: Readonly<Record<string, string>>;
   readonly HostConfig?: {
-    readonly Mounts?: readonly {
-      readonly Type: 'bind';
-      readonly Source: string;
-      readonly Target: string;
-      readonly ReadOnly: boolean;
-    }[];
+    readonly Mounts?: readonly Mount[];
+    /** Options by path, in the words of `mount`. */
+    readonly Tmpfs?: Readonly<Record<string, string>>;
     readonly NetworkMode?: string;
+    /** Where names are asked that Docker does not know. */
+    readonly Dns?: readonly string[];
+    readonly Privileged?: false;
     readonly CapDrop?: readonly string[];
     readonly SecurityOpt?: readonly string[];
+    readonly ReadonlyRootfs?: boolean;
+    readonly IpcMode?: 'private';
+    readonly CgroupnsMode?: 'private';
     readonly PidsLimit?: number;
+    /** Bytes. */
+    readonly Memory?: number;
+    /** Bytes of memory and swap together. */
+    readonly MemorySwap?: number;
+    readonly OomScoreAdj?: number;
     readonly ShmSize?: number;
     readonly LogConfig?: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
     readonly RestartPolicy?: { readonly Name: string };
@@ -47,6 +62,7 @@ const inspected = z
       Error: z.string().nullish(),
       StartedAt: z.string(),
     }),
+    Mounts: z.array(z.object({ Source: z.string(), Destination: z.string(), RW: z.boolean() })).nullish(),
     NetworkSettings: z.object({ Networks: z.record(z.string(), z.object({ IPAddress: z.string() })).nullish() }),
   })
   .transform((container) => ({
@@ -59,6 +75,11 @@ const inspected = z
     oomKilled: container.State.OOMKilled ?? false,
     error: container.State.Error ?? '',
     startedAt: container.State.StartedAt,
+    mounts: (container.Mounts ?? []).map((mount) => ({
+      source: mount.Source,
+      target: mount.Destination,
+      writable: mount.RW,
+    })),
     addresses: Object.fromEntries(
       Object.entries(container.NetworkSettings.Networks ?? {}).map(([name, network]) => [name, network.IPAddress]),
     ),

@@ -33,6 +33,7 @@ const info = z
     DockerRootDir: z.string(),
     ServerVersion: z.string(),
     Architecture: z.string(),
+    MemTotal: z.number(),
     Runtimes: z.record(z.string(), z.unknown()).nullish(),
   })
   .transform((i) => ({
@@ -43,6 +44,7 @@ const info = z
     dockerRootDir: i.DockerRootDir,
     serverVersion: i.ServerVersion,
     architecture: i.Architecture,
+    memoryBytes: i.MemTotal,
     runtimes: Object.keys(i.Runtimes ?? {}),
   }));
 export type EngineInfo = z.infer<typeof info>;
@@ -80,10 +82,13 @@ export class DockerEngine {
     return this.#need(await this.#connection.json('/info', info, { action: 'describe itself' }));
   }
 
-  /** Creates a bridge network where there is none of that name. An internal one has no way out of the machine. */
+  /**
+   * Creates a bridge network where there is none of that name. An internal one has no way out of the machine; one without
+   * the host's address has none to the machine either, and the machine none into it.
+   */
   async ensureNetwork(
     name: string,
-    options: { internal: boolean; labels?: Readonly<Record<string, string>> },
+    options: { internal: boolean; hostAddress?: boolean; labels?: Readonly<Record<string, string>> },
   ): Promise<void> {
     const action = `create the network ${name}`;
     if ((await this.#connection.run(`/networks/${encodeURIComponent(name)}`, { action })) !== 404) return;
@@ -93,6 +98,8 @@ export class DockerEngine {
         Name: name,
         Driver: 'bridge',
         Internal: options.internal,
+        EnableIPv6: false,
+        Options: options.hostAddress === false ? { 'com.docker.network.bridge.inhibit_ipv4': 'true' } : {},
         CheckDuplicate: true,
         Labels: options.labels ?? {},
       },

@@ -99,17 +99,17 @@ export class Images {
     await followMessages(body, action, options.onMessage);
   }
 
-  /** True where the image's registry answers the Engine: it is the Engine that would pull, with its own proxy and mirrors. */
-  async isInReach(reference: string, signal?: AbortSignal): Promise<boolean> {
-    try {
-      const status = await this.#connection.run(`/distribution/${encodePath(reference)}/json`, {
-        signal,
-        action: `ask the registry of ${reference}`,
-      });
-      return status === 200;
-    } catch {
-      return false;
-    }
+  /**
+   * Whether the image's registry answers the Engine: it is the Engine that would pull, with its own proxy and mirrors.
+   * One that refuses or does not have the image answers all the same. @throws CortexError docker_unavailable
+   */
+  async askRegistry(reference: string, signal?: AbortSignal): Promise<{ answers: boolean; reason: string | null }> {
+    const { status, reason } = await this.#connection.ask(`/distribution/${encodePath(reference)}/json`, {
+      signal,
+      action: `ask the registry of ${reference}`,
+    });
+    const answers = status < 500 || /^(?:toomanyrequests|unauthorized|denied)/.test(reason);
+    return { answers, reason: answers ? null : reason };
   }
 
   async tag(source: string, repository: string, tag: string): Promise<void> {

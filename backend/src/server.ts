@@ -6,7 +6,7 @@ import type { InspectedRequest } from '../../contract/inspector.ts';
 import type { UsageRecord } from '../../contract/usage.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { readLoadedBill } from '../../offline/bill-file.ts';
-import { readCatalog } from '../../offline/catalog.ts';
+import { fileOfImage, imageOf, readCatalog } from '../../offline/catalog.ts';
 import { imageReadiness } from '../../offline/readiness.ts';
 import { createHandlers } from './admin/handlers.ts';
 import { createAdminServer } from './admin/server.ts';
@@ -31,6 +31,8 @@ import type { RequestHandler } from './http/node-server.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
+import { EngineRoom } from './models/engine-room/room.ts';
+import { ImageGate } from './models/image-gate.ts';
 import { Models } from './models/models.ts';
 import { Recipes } from './models/recipes.ts';
 import { Balancer } from './routing/balancer.ts';
@@ -148,14 +150,28 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     runtimes: async () => (await engine.info()).runtimes,
   });
   const gpus = () => gpuReadings.read();
-  const models = new Models({ db, engine, table, config, catalog, rootSecret, gpus, logger });
+  const gate = new ImageGate({
+    images: engine.images,
+    policy: settings,
+    archiveFile: (image) => fileOfImage(catalog, image),
+    configured: [imageOf(catalog, 'vllm'), imageOf(catalog, 'llamacpp')],
+  });
+  // Asks the registries where they are to be asked, so that the first page shows what they said.
+  gate.status();
+  const room = new EngineRoom({
+    engine,
+    imageOf: (name) => imageOf(catalog, name),
+    models: { dir: settings.CORTEX_MODELS_DIR, dirHost: config.modelsDirHost },
+    network: settings.CORTEX_ENGINE_NETWORK,
+  });
+  const models = new Models({ db, room, gate, table, config, rootSecret, gpus, logger });
   models.supervise();
   closing.add(() => models.close());
 
-  const offlineMode = (): boolean => settings.OFFLINE_MODE;
+  const offlineMode = (): boolean => gate.status().mode !== 'off';
   const system = new SystemStatus({
     version,
-    offlineMode,
+    offline: () => gate.status(),
     engine,
     dockerAddress: settings.DOCKER_HOST,
     db,
@@ -170,6 +186,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     identity,
     models,
     recipes: new Recipes({ db, models, logger }),
+    gate,
     rules,
     inspector,
     system,

@@ -1,18 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../backend/src/config.ts';
 import { changesSince } from '../../backend/src/db/model-changes.ts';
 import { findModel } from '../../backend/src/db/model-records.ts';
-import { Models } from '../../backend/src/models/models.ts';
-import { RoutingTable } from '../../backend/src/routing/table.ts';
+import type { Models } from '../../backend/src/models/models.ts';
 import { newModel } from '../../contract/models.ts';
-import { DockerEngine } from '../../docker/engine.ts';
-import { readCatalog } from '../../offline/catalog.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { onBothDatabases } from './both-databases.ts';
+import { modelsWithoutDocker } from './models-without-docker.ts';
 
 let dir: string;
 let counter = 0;
@@ -42,17 +38,7 @@ const tiny = (options: object = {}) =>
 onBothDatabases((database) => {
   let models: Models;
   beforeAll(() => {
-    const config = loadConfig({ env: { CORTEX_MODELS_DIR: join(dir, 'models'), CORTEX_DATA_DIR: join(dir, 'data') } });
-    models = new Models({
-      db: database().db,
-      engine: new DockerEngine({ host: `unix://${dir}/no-docker.sock` }),
-      table: new RoutingTable(),
-      config,
-      catalog: readCatalog({ rootDir: config.rootDir, env: {} }),
-      rootSecret: randomBytes(32),
-      gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
-      logger: { info: () => undefined, warn: () => undefined },
-    });
+    models = modelsWithoutDocker(database().db, dir);
   });
   afterAll(() => models.close());
   const stored = async (id: string) => {

@@ -1,20 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../backend/src/config.ts';
 import { findModel } from '../../backend/src/db/model-records.ts';
-import { Models } from '../../backend/src/models/models.ts';
+import type { Models } from '../../backend/src/models/models.ts';
 import { Recipes } from '../../backend/src/models/recipes.ts';
-import { RoutingTable } from '../../backend/src/routing/table.ts';
 import { readRecipes } from '../../contract/config-file/recipes.ts';
 import { newModel } from '../../contract/models.ts';
 import { recipeContent } from '../../contract/recipes.ts';
-import { DockerEngine } from '../../docker/engine.ts';
-import { readCatalog } from '../../offline/catalog.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { onBothDatabases } from './both-databases.ts';
+import { modelsWithoutDocker } from './models-without-docker.ts';
 
 let dir: string;
 let counter = 0;
@@ -38,19 +34,8 @@ onBothDatabases((database) => {
   let recipes: Recipes;
   beforeAll(() => {
     const { db } = database();
-    const config = loadConfig({ env: { CORTEX_MODELS_DIR: join(dir, 'models'), CORTEX_DATA_DIR: join(dir, 'data') } });
-    const logger = { info: () => undefined, warn: () => undefined };
-    models = new Models({
-      db,
-      engine: new DockerEngine({ host: `unix://${dir}/no-docker.sock` }),
-      table: new RoutingTable(),
-      config,
-      catalog: readCatalog({ rootDir: config.rootDir, env: {} }),
-      rootSecret: randomBytes(32),
-      gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
-      logger,
-    });
-    recipes = new Recipes({ db, models, logger });
+    models = modelsWithoutDocker(db, dir);
+    recipes = new Recipes({ db, models, logger: { info: () => undefined } });
   });
   afterAll(() => models.close());
   const optionsOf = async (id: string) => (await findModel(database().db, id))?.options;

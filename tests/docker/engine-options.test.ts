@@ -93,7 +93,7 @@ describe('a model whose options do not fit', () => {
     const options = { context_size: 512, threads: 1, extra_env: { MY_TOKEN: 'secret-word', COLOUR: 'green' } };
     const plan = await server.call('planModel', { body: { ...tiny, options } });
     expect(plan.issues).toEqual([]);
-    expect(plan.env).toEqual(['MY_TOKEN=‹hidden›', 'COLOUR=green']);
+    expect(plan.env).toEqual(expect.arrayContaining(['HF_HUB_OFFLINE=1', 'MY_TOKEN=‹hidden›', 'COLOUR=green']));
     expect(JSON.stringify(plan)).not.toContain('secret-word');
   });
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelRecord } from '../../backend/src/db/model-records.ts';
-import { EngineProbe } from '../../backend/src/models/engine-probe.ts';
+import { EngineRoom } from '../../backend/src/models/engine-room/room.ts';
 import { ImageGate } from '../../backend/src/models/image-gate.ts';
 import { type ObservedModel, Supervisor } from '../../backend/src/models/supervisor.ts';
 import { llamacppOptions } from '../../contract/engine-options/schema.ts';
@@ -25,7 +25,12 @@ const policy = {
   IMAGE_PULL_TIMEOUT: 5,
 };
 const engine = new DockerEngine();
-const gate = new ImageGate(engine, policy, () => 'llamacpp-server-cuda.tar');
+const gate = new ImageGate({
+  images: engine.images,
+  policy,
+  archiveFile: () => 'llamacpp-server-cuda.tar',
+  configured: [llama],
+});
 const rootSecret = randomBytes(32);
 const silent = { info: () => undefined, warn: () => undefined };
 
@@ -37,13 +42,9 @@ function watch() {
   const states = new Set<string>();
   const entry = { seen: [] as ObservedModel[], states };
   const supervisor = new Supervisor({
-    engine,
+    room: new EngineRoom({ engine, imageOf: () => llama, models: { dir: root, dirHost: root }, network }),
     gate,
-    probe: new EngineProbe(engine),
     listModels: () => Promise.resolve(records),
-    imageOf: () => llama,
-    modelsDirHost: root,
-    network,
     startTimeoutMs: 60_000,
     rootSecret,
     onObserved: (models) => {

@@ -1,4 +1,6 @@
+import { CortexError } from '../../../contract/errors.ts';
 import type { Me } from '../../../contract/identity.ts';
+import type { ImagePull } from '../../../contract/image-pulls.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type {
   FolderInspection,
@@ -46,10 +48,17 @@ export interface ModelOperations {
   inspectFolder(folder: string): Promise<FolderInspection>;
 }
 
+/** The part of the image gate that routes call. */
+export interface ImagePullOperations {
+  pulls(): ImagePull[];
+  cancel(image: string): boolean;
+}
+
 export interface HandlerParts {
   readonly identity: Identity;
   readonly models: ModelOperations;
   readonly recipes: Recipes;
+  readonly gate: ImagePullOperations;
   readonly rules: Rules;
   readonly inspector: Inspector;
   readonly system: SystemStatus;
@@ -64,7 +73,7 @@ const ok = { status: 'ok' } as const;
 
 /** Every route's handler: a few lines over the parts. */
 export function createHandlers(parts: HandlerParts): Handlers {
-  const { identity, models, rules, inspector, system, usage } = parts;
+  const { identity, models, gate, rules, inspector, system, usage } = parts;
 
   const meOf = async (session: SessionRecord): Promise<Me> => ({
     user: {
@@ -121,6 +130,11 @@ export function createHandlers(parts: HandlerParts): Handlers {
     inspectFolder: ({ query }) => models.inspectFolder(query.folder),
 
     ...recipeHandlers(parts.recipes),
+    listImagePulls: async () => ({ pulls: gate.pulls() }),
+    cancelImagePull: async ({ body }) => {
+      if (!gate.cancel(body.image)) throw new CortexError('not_found', { what: 'image pull', id: body.image });
+      return { status: 'cancelled' };
+    },
 
     getRouting: () => rules.all(),
     setAlias: async ({ body }) => {

@@ -1,13 +1,24 @@
 import type { LlamacppOptions, Task } from '../../../contract/models.ts';
-import { writeOptions } from './command-line.ts';
+import { compareVersions, writeOptions } from './command-line.ts';
 import type { EngineFacts } from './help.ts';
 import { apiKeyFile, type Launch, modelMount, variables } from './launch.ts';
+import { quietVariables } from './quiet.ts';
 
 export interface LlamacppModel {
   readonly served_name: string;
   readonly task: Task;
   readonly file: string;
   readonly options: LlamacppOptions;
+}
+
+/** Came with github.com/ggml-org/llama.cpp/pull/13804 on 2025-05-26; every build of June has it. Older ones refuse it. */
+const firstWithOffline = 'b5572';
+
+/** llama.cpp's own switch against downloads, where this build has it. */
+function offlineFlag({ version, flags }: EngineFacts): readonly string[] {
+  const known =
+    flags === null ? version === null || compareVersions(version, firstWithOffline) >= 0 : flags.has('--offline');
+  return known ? ['--offline'] : [];
 }
 
 /** The command line of llama-server. The key goes by file: arguments and environment stand in `docker inspect`. */
@@ -24,9 +35,10 @@ export function llamacppLaunch(model: LlamacppModel, facts: EngineFacts): Launch
       ...['--api-key-file', apiKeyFile],
       ...words,
       ...(model.task === 'embed' ? ['--embeddings'] : chat),
-      ...['--metrics', '--no-webui', '--offline'],
+      ...['--metrics', '--no-webui'],
+      ...offlineFlag(facts),
     ],
-    env: variables(options.extra_env),
+    env: [...quietVariables, ...variables(options.extra_env)],
     port: 8080,
     sharedMemoryBytes: null,
     issues,

@@ -2,6 +2,7 @@ import type { Task, VllmOptions } from '../../../contract/models.ts';
 import { compareVersions, writeOptions } from './command-line.ts';
 import type { EngineFacts } from './help.ts';
 import { apiKeyFile, type Launch, modelMount, variables } from './launch.ts';
+import { quietVariables } from './quiet.ts';
 
 export interface VllmModel {
   readonly served_name: string;
@@ -36,11 +37,7 @@ export function vllmLaunch(model: VllmModel, facts: EngineFacts): Launch {
       ...words,
       ...(model.task === 'embed' ? embeddingFlags(facts) : []),
     ],
-    // Nothing may try to leave: the hub, and vLLM's usage statistics, which are on by default.
-    env: [
-      ...['HF_HUB_OFFLINE=1', 'TRANSFORMERS_OFFLINE=1', 'VLLM_NO_USAGE_STATS=1', 'DO_NOT_TRACK=1'],
-      ...variables(model.options.extra_env),
-    ],
+    env: [...quietVariables, ...variables(model.options.extra_env)],
     port: 8000,
     sharedMemoryBytes,
     issues,

@@ -7,6 +7,8 @@ import { type EngineFacts, versionInName } from '../engines/help.ts';
 import { type Launch, modelMount } from '../engines/launch.ts';
 import { llamacppLaunch } from '../engines/llamacpp.ts';
 import { vllmLaunch } from '../engines/vllm.ts';
+import { confinement, scratchVariables, secretsFolder } from './engine-room/confinement.ts';
+import type { FolderGrant } from './engine-room/folder-grant.ts';
 
 /** All that we make in Docker carries these, so it can be found, adopted and swept. */
 export const labels = {
@@ -36,17 +38,23 @@ export interface SpecSettings {
   readonly gpus: boolean;
 }
 
+/** What only the machine tells, so that a wish is the same on each look. */
+export interface Ground extends FolderGrant {
+  readonly memoryBytes: number | null;
+}
+
 /** The container of a model: only its own folder, read-only; an internal network; no rights that an engine does not need. */
 export function containerSpec(
   model: ModelRecord,
   settings: SpecSettings,
   facts: EngineFacts | null = null,
+  ground: Ground | null = null,
 ): ContainerSpec & { specHash: string } {
   // Of what is wanted, not of what an image told: a container that runs is compared without asking its image again.
   const byName = factsOfName(model.engine, settings.image);
-  const wanted = specOf(launchOf(model, byName), model, settings);
+  const wanted = specOf(launchOf(model, byName), model, settings, null);
   const specHash = createHash('sha256').update(JSON.stringify(wanted)).digest('hex');
-  const spec = facts === null ? wanted : specOf(launchOf(model, facts), model, settings);
+  const spec = specOf(launchOf(model, facts ?? byName), model, settings, ground);
   const marks = {
     [labels.managed]: 'true',
     [labels.model]: model.id,
@@ -57,34 +65,34 @@ export function containerSpec(
   return { ...spec, Labels: marks, specHash };
 }
 
-function specOf(launch: Launch, model: ModelRecord, settings: SpecSettings): ContainerSpec {
+function specOf(launch: Launch, model: ModelRecord, settings: SpecSettings, ground: Ground | null): ContainerSpec {
+  const source = ground?.source ?? `${settings.modelsDirHost}/${model.folder}`;
   return {
     Image: settings.image,
+    ...(ground === null ? {} : { User: ground.user }),
     ...(launch.entrypoint === null ? {} : { Entrypoint: launch.entrypoint }),
     Cmd: launch.command,
-    Env: launch.env,
+    Env: [...scratchVariables, ...launch.env],
     HostConfig: {
+      ...confinement(model.engine, ground?.memoryBytes ?? null),
       Mounts: [
-        { Type: 'bind', Source: `${settings.modelsDirHost}/${model.folder}`, Target: modelMount, ReadOnly: true },
+        { Type: 'bind', Source: source, Target: modelMount, ReadOnly: true },
+        { Type: 'volume', Target: secretsFolder },
       ],
       NetworkMode: settings.network,
-      CapDrop: ['ALL'],
-      SecurityOpt: ['no-new-privileges'],
-      PidsLimit: 4096,
-      LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
-      // Cortex restarts engines itself: Docker's own restarts would hide the failure that it has to explain.
-      RestartPolicy: { Name: 'no' },
       ...(launch.sharedMemoryBytes === null ? {} : { ShmSize: launch.sharedMemoryBytes }),
       ...(settings.gpus ? deviceRequests(model) : {}),
     },
   };
 }
 
+const nowhere: SpecSettings = { image: '', modelsDirHost: '', network: '', gpus: false };
+
 /** Whether a container that was made for the one is not right for the other. */
 export function needsNewContainer(before: ModelRecord, after: ModelRecord): boolean {
   const told = (model: ModelRecord) => {
     const launch = launchOf(model, { version: null, flags: null });
-    const { Env = [], ...spec } = specOf(launch, model, { image: '', modelsDirHost: '', network: '', gpus: false });
+    const { Env = [], ...spec } = specOf(launch, model, nowhere, null);
     // The database keeps variables in an order of its own.
     return { ...spec, Env: [...Env].sort() };
   };

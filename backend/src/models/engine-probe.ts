@@ -5,6 +5,8 @@ import type { Engine } from '../../../contract/models.ts';
 import type { ContainerSpec } from '../../../docker/containers.ts';
 import type { DockerEngine } from '../../../docker/engine.ts';
 import { type EngineFacts, flagsInHelp, llamacppVersion, versionInName } from '../engines/help.ts';
+import { quietVariables } from '../engines/quiet.ts';
+import { confinement, memoryLimit, scratchVariables } from './engine-room/confinement.ts';
 
 /** Importing vLLM takes long on a cold disk. */
 const deadlineMs = 180_000;
@@ -44,21 +46,22 @@ export class EngineProbe {
   }
 
   async #askVllm(image: string): Promise<EngineFacts> {
-    const text = await this.#run(image, { Entrypoint: ['/bin/sh', '-c'], Cmd: [vllmQuestion] });
+    const text = await this.#run('vllm', image, { Entrypoint: ['/bin/sh', '-c'], Cmd: [vllmQuestion] });
     const said = new RegExp(`^${versionMark} (\\S+)`, 'm').exec(text)?.[1];
     return { version: said ?? versionInName('vllm', image), flags: usable(flagsInHelp(text), '--max-model-len') };
   }
 
   async #askLlamacpp(image: string): Promise<EngineFacts> {
-    const said = llamacppVersion(await this.#run(image, { Cmd: ['--version'] }));
-    const flags = flagsInHelp(await this.#run(image, { Cmd: ['--help'] }));
+    const said = llamacppVersion(await this.#run('llamacpp', image, { Cmd: ['--version'] }));
+    const flags = flagsInHelp(await this.#run('llamacpp', image, { Cmd: ['--help'] }));
     return { version: said ?? versionInName('llamacpp', image), flags: usable(flags, '--ctx-size') };
   }
 
   /** Everything that a container of the image writes until it ends. */
-  async #run(image: string, command: Pick<ContainerSpec, 'Entrypoint' | 'Cmd'>): Promise<string> {
+  async #run(engine: Engine, image: string, command: Pick<ContainerSpec, 'Entrypoint' | 'Cmd'>): Promise<string> {
     const { containers } = this.#engine;
-    const gpus = (await this.#engine.info()).runtimes.includes('nvidia');
+    const { runtimes, memoryBytes } = await this.#engine.info();
+    const gpus = runtimes.includes('nvidia');
     const hash = createHash('sha256')
       .update(JSON.stringify([image, command]))
       .digest('hex')
@@ -70,15 +73,12 @@ export class EngineProbe {
     const id = await containers.create(name, {
       Image: image,
       ...command,
-      Env: ['HF_HUB_OFFLINE=1', 'VLLM_NO_USAGE_STATS=1', 'DO_NOT_TRACK=1', 'COLUMNS=160'],
+      Env: [...scratchVariables, ...quietVariables, 'COLUMNS=160'],
       Labels: { 'cortex.question': 'true' },
       HostConfig: {
+        ...confinement(engine, memoryLimit(memoryBytes)),
         NetworkMode: 'none',
-        CapDrop: ['ALL'],
-        SecurityOpt: ['no-new-privileges'],
-        PidsLimit: 4096,
         LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '1' } },
-        RestartPolicy: { Name: 'no' },
         // Some versions of vLLM look for their device before they print the help.
         ...(gpus ? { DeviceRequests: [{ Driver: 'nvidia', Count: -1, Capabilities: [['gpu']] }] } : {}),
       },

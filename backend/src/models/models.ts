@@ -15,8 +15,6 @@ import type {
   NewModel,
 } from '../../../contract/models.ts';
 import type { RouteResponse, Routes } from '../../../contract/routes.ts';
-import type { DockerEngine } from '../../../docker/engine.ts';
-import { type Catalog, fileOfImage, imageOf } from '../../../offline/catalog.ts';
 import type { Config } from '../config.ts';
 import { refuseStale, updateModel } from '../db/model-changes.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
@@ -24,14 +22,14 @@ import type { Database } from '../db/schema.ts';
 import { versionInName } from '../engines/help.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { containerName, factsOfName, needsNewContainer } from './container-spec.ts';
+import { factsOfName, needsNewContainer } from './container-spec.ts';
 import { shownOptions } from './differences.ts';
 import { editedModel, modelDifferences, readModel } from './edit.ts';
-import { EngineProbe } from './engine-probe.ts';
+import type { EngineRoom } from './engine-room/room.ts';
 import { resolveFolder } from './folder-files.ts';
 import { listModelFolders } from './folder-walk.ts';
 import { inspectModelFolder } from './folders.ts';
-import { ImageGate } from './image-gate.ts';
+import type { ImageGate } from './image-gate.ts';
 import { ModelMemory, type ModelMemoryOptions } from './model-memory.ts';
 import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
@@ -40,10 +38,10 @@ import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervi
 
 export interface ModelsOptions {
   readonly db: Kysely<Database>;
-  readonly engine: DockerEngine;
+  readonly room: EngineRoom;
+  readonly gate: ImageGate;
   readonly table: RoutingTable;
   readonly config: Config;
-  readonly catalog: Catalog;
   readonly rootSecret: Buffer;
   readonly gpus: ModelMemoryOptions['inventory'];
   readonly logger: SupervisorLogger;
@@ -65,7 +63,6 @@ const restingStates: ReadonlySet<ModelState | undefined> = new Set(['stopped', '
 export class Models {
   readonly #options: ModelsOptions;
   readonly #gate: ImageGate;
-  readonly #probe: EngineProbe;
   readonly #supervisor: Supervisor;
   readonly #memory: ModelMemory;
   readonly #feed = new ChangeFeed<Change>();
@@ -73,9 +70,8 @@ export class Models {
 
   constructor(options: ModelsOptions) {
     this.#options = options;
-    const { settings, modelsDirHost } = options.config;
-    this.#gate = new ImageGate(options.engine, settings, (image) => fileOfImage(options.catalog, image));
-    this.#probe = new EngineProbe(options.engine);
+    const { settings } = options.config;
+    this.#gate = options.gate;
     const shapes = new ModelShapes(this.#root);
     this.#memory = new ModelMemory({
       db: options.db,
@@ -87,13 +83,9 @@ export class Models {
       logger: options.logger,
     });
     this.#supervisor = new Supervisor({
-      engine: options.engine,
+      room: options.room,
       gate: this.#gate,
-      probe: this.#probe,
       listModels: () => listModels(options.db),
-      imageOf: (engine) => this.#image(engine),
-      modelsDirHost,
-      network: settings.CORTEX_ENGINE_NETWORK,
       startTimeoutMs: settings.MODEL_START_TIMEOUT_SECONDS * 1000,
       rootSecret: options.rootSecret,
       onObserved: (models) => this.#observed(models),
@@ -113,7 +105,7 @@ export class Models {
       });
     }
     const image = this.#image(record.engine);
-    const facts = (await this.#gate.check(image)) ? await this.#probe.ask(record.engine, image) : null;
+    const facts = (await this.#gate.check(image)) ? await this.#options.room.ask(record.engine) : null;
     if (facts !== null) checkOptions(record, image, facts);
     await this.#memory.reserve(record, (facts ?? factsOfName(record.engine, image)).version);
     return this.#want(id, 'running');
@@ -183,14 +175,10 @@ export class Models {
 
   /** The container as it would be made, and everything that stands against it. */
   plan(draft: ModelDraft): Promise<LaunchPlan> {
-    const { config, engine, db } = this.#options;
+    const { room, db } = this.#options;
     return planDraft(draft, {
-      engine,
+      room,
       gate: this.#gate,
-      probe: this.#probe,
-      imageOf: (name) => this.#image(name),
-      modelsDirHost: config.modelsDirHost,
-      network: config.settings.CORTEX_ENGINE_NETWORK,
       listModels: () => listModels(db),
       checkFolder: (model) => this.#checkFolder(model),
       memoryOf: (model, version) => this.#memory.plan(model, null, version),
@@ -221,11 +209,8 @@ export class Models {
 
   async logs(id: string, tail: number): Promise<string[]> {
     await this.#find(id);
-    const { containers } = this.#options.engine;
-    const container = await containers.inspect(containerName(id));
-    if (container === null) return [];
     const lines: string[] = [];
-    for await (const line of containers.logs(container.id, { tail })) lines.push(line);
+    for await (const line of this.#options.room.logs(id, { tail })) lines.push(line);
     return lines;
   }
 
@@ -250,7 +235,7 @@ export class Models {
   }
 
   #image(engine: Engine): string {
-    return imageOf(this.#options.catalog, engine);
+    return this.#options.room.imageOf(engine);
   }
 
   async #find(id: string): Promise<ModelRecord> {
@@ -296,7 +281,7 @@ export class Models {
   async #checkImage(model: NewModel): Promise<void> {
     const image = this.#image(model.engine);
     const isHere = await this.#gate.isCached(image).catch(() => false);
-    const facts = isHere ? await this.#probe.ask(model.engine, image).catch(() => null) : null;
+    const facts = isHere ? await this.#options.room.ask(model.engine).catch(() => null) : null;
     if (facts !== null) checkOptions(model, image, facts);
   }
 

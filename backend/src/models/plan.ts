@@ -7,22 +7,17 @@ import {
   newModel,
   type PlanIssue,
 } from '../../../contract/models.ts';
-import type { DockerEngine } from '../../../docker/engine.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import type { EngineFacts } from '../engines/help.ts';
-import { containerSpec, factsOfName, launchOf, needsNewContainer } from './container-spec.ts';
+import { factsOfName, launchOf, needsNewContainer } from './container-spec.ts';
 import { readModel } from './edit.ts';
-import type { EngineProbe } from './engine-probe.ts';
+import type { EngineRoom } from './engine-room/room.ts';
 import type { ImageGate } from './image-gate.ts';
 import { shownArguments, shownVariables } from './secrets.ts';
 
 export interface PlanContext {
-  readonly engine: DockerEngine;
+  readonly room: EngineRoom;
   readonly gate: ImageGate;
-  readonly probe: EngineProbe;
-  readonly imageOf: (engine: Engine) => string;
-  readonly modelsDirHost: string;
-  readonly network: string;
   readonly listModels: () => Promise<readonly ModelRecord[]>;
   /** Throws where the folder can't serve the model. */
   readonly checkFolder: (model: NewModel) => Promise<void>;
@@ -42,17 +37,16 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
   const records = await context.listModels();
   const before = records.find(({ id }) => id === draft.id) ?? null;
   const { model, issues } = readDraft(draft, before);
-  const image = context.imageOf(draft.engine);
+  const image = context.room.imageOf(draft.engine);
   const asked = await askImage(draft.engine, image, context);
   issues.push(...asked.issues);
   const { facts, gpus, cached } = asked;
-  const { modelsDirHost, network } = context;
   const plan = {
     image,
     image_cached: cached,
     engine_version: facts.version,
     image_asked: facts.flags !== null,
-    network,
+    network: context.room.network,
     gpus,
     restarts: false,
   };
@@ -70,7 +64,7 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
   const nobody = { id: 'new', wanted: 'stopped', createdAt: '', version: 0 } as const;
   const shown = { ...model, options: { ...model.options, extra_env: shownVariables(model.options.extra_env) } };
   const record = { ...shown, ...nobody } as ModelRecord;
-  const spec = containerSpec(record, { image, modelsDirHost, network, gpus }, facts);
+  const spec = context.room.preview(record, facts);
   return {
     ...plan,
     restarts: before?.wanted === 'running' && needsNewContainer(before, { ...model, ...nobody }),
@@ -78,7 +72,9 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
     memory: await context.memoryOf(model, facts.version),
     env: [...(spec.Env ?? [])],
     command: shownArguments([...(spec.Entrypoint ?? []), ...(spec.Cmd ?? [])]),
-    mounts: (spec.HostConfig?.Mounts ?? []).map((mount) => `${mount.Source} → ${mount.Target} (read-only)`),
+    mounts: (spec.HostConfig?.Mounts ?? []).flatMap((mount) =>
+      mount.Type === 'bind' ? [`${mount.Source} → ${mount.Target} (read-only)`] : [],
+    ),
   };
 }
 
@@ -113,11 +109,11 @@ function readDraft(draft: ModelDraft, before: ModelRecord | null): { model: NewM
 async function askImage(
   engine: Engine,
   image: string,
-  { engine: docker, gate, probe }: PlanContext,
+  { room, gate }: PlanContext,
 ): Promise<{ facts: EngineFacts; gpus: boolean; cached: boolean; issues: PlanIssue[] }> {
   const nothing = { facts: factsOfName(engine, image), gpus: false, cached: false };
   try {
-    const gpus = (await docker.info()).runtimes.includes('nvidia');
+    const gpus = await room.hasGpus();
     if (!(await gate.isCached(image))) {
       const issues = await gate.check(image).then(
         () => [],
@@ -125,7 +121,7 @@ async function askImage(
       );
       return { ...nothing, gpus, issues };
     }
-    const facts = await probe.ask(engine, image).catch(() => nothing.facts);
+    const facts = await room.ask(engine).catch(() => nothing.facts);
     return { facts, gpus, cached: true, issues: [] };
   } catch (error) {
     return { ...nothing, issues: [issueOf(error)] };

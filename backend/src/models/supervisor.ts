@@ -1,19 +1,13 @@
 import { hkdfSync } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { Agent, request } from 'undici';
 import { CortexError } from '../../../contract/errors.ts';
-import type { Engine, ModelState } from '../../../contract/models.ts';
-import type { ContainerDetails, DockerEngine } from '../../../docker/engine.ts';
-import { tarOf } from '../../../docker/tar.ts';
+import type { ModelState } from '../../../contract/models.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import { diagnose } from '../engines/diagnosis.ts';
-import type { EngineFacts } from '../engines/help.ts';
-import { apiKeyFile } from '../engines/launch.ts';
 import type { Endpoint } from '../routing/table.ts';
-import { containerName, containerSpec, factsOfName, labels, launchOf, managedLabel } from './container-spec.ts';
+import { containerName, factsOfName, labels, launchOf } from './container-spec.ts';
 import { type Decision, decide, freshMemory, type Memory, type Observed } from './decide.ts';
-import type { EngineProbe } from './engine-probe.ts';
+import type { EngineContainer, EngineRoom } from './engine-room/room.ts';
 import type { ImageGate } from './image-gate.ts';
 import { checkOptions } from './option-check.ts';
 
@@ -23,13 +17,9 @@ export interface SupervisorLogger {
 }
 
 export interface SupervisorOptions {
-  readonly engine: DockerEngine;
+  readonly room: EngineRoom;
   readonly gate: ImageGate;
-  readonly probe: EngineProbe;
   readonly listModels: () => Promise<ModelRecord[]>;
-  readonly imageOf: (engine: Engine) => string;
-  readonly modelsDirHost: string;
-  readonly network: string;
   readonly startTimeoutMs: number;
   readonly rootSecret: Buffer;
   /** Called after each look with what was found. */
@@ -61,12 +51,12 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #memory = new Map<string, Memory>();
   readonly #busy = new Set<string>();
+  readonly #pulls = new Map<string, AbortController>();
   readonly #stopping = new AbortController();
   readonly #probes = new Agent({ connect: { timeout: probeTimeoutMs } });
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
   #lookAgain = false;
-  #gpus = false;
   #networkReady = false;
 
   constructor(options: SupervisorOptions) {
@@ -115,6 +105,8 @@ export class Supervisor {
     let busy = true;
     try {
       const records = await this.#options.listModels();
+      const isWanted = (id: string) => records.some((record) => record.id === id && record.wanted === 'running');
+      for (const [modelId, pull] of this.#pulls) if (!isWanted(modelId)) pull.abort();
       const found = await this.#containersByModel(records);
       const observed = await Promise.all(
         records.map((record) => this.#lookAt(record, found === null ? undefined : (found.get(record.id) ?? null))),
@@ -128,23 +120,19 @@ export class Supervisor {
   }
 
   /** Our containers by model, or null where no Engine answers. Those of models that are gone are removed. */
-  async #containersByModel(records: readonly ModelRecord[]): Promise<Map<string, ContainerDetails> | null> {
-    const { engine, logger } = this.#options;
+  async #containersByModel(records: readonly ModelRecord[]): Promise<Map<string, EngineContainer> | null> {
+    const { room, logger } = this.#options;
     try {
-      if (!this.#networkReady) await this.#prepareEngine();
-      const listed = await engine.containers.list({
-        labels: [managedLabel, `${labels.network}=${this.#options.network}`],
-        all: true,
-      });
-      const found = new Map<string, ContainerDetails>();
-      for (const { id, labels: marks } of listed) {
-        const modelId = marks[labels.model] ?? '';
+      if (!this.#networkReady) await room.prepare();
+      this.#networkReady = true;
+      const found = new Map<string, EngineContainer>();
+      for (const { id, modelId } of await room.list()) {
         if (!records.some((record) => record.id === modelId) && !this.#busy.has(modelId)) {
           logger.info({ container: id, model: modelId }, 'A container of a model that is gone is removed');
-          await engine.containers.remove(id, { force: true });
+          await room.remove(id);
           continue;
         }
-        const details = await engine.containers.inspect(id);
+        const details = await room.inspect(id);
         if (details !== null) found.set(modelId, details);
       }
       return found;
@@ -156,19 +144,7 @@ export class Supervisor {
     }
   }
 
-  async #prepareEngine(): Promise<void> {
-    const { engine, network } = this.#options;
-    this.#gpus = (await engine.info()).runtimes.includes('nvidia');
-    await engine.ensureNetwork(network, { internal: true, labels: { [labels.managed]: 'true' } });
-    // Cortex in a container reaches engines only over their network; on the host it reaches them over the bridge.
-    if (existsSync('/.dockerenv')) {
-      const self = await engine.containers.inspect(hostname());
-      if (self !== null && self.addresses[network] === undefined) await engine.connectNetwork(network, self.id);
-    }
-    this.#networkReady = true;
-  }
-
-  async #lookAt(record: ModelRecord, container: ContainerDetails | null | undefined): Promise<ObservedModel> {
+  async #lookAt(record: ModelRecord, container: EngineContainer | null | undefined): Promise<ObservedModel> {
     const show = (
       state: ModelState,
       reason: string | null = null,
@@ -177,13 +153,13 @@ export class Supervisor {
     ) => ({ record, state, reason, hint, endpoint });
     if (container === undefined) {
       const absent = new CortexError('docker_unavailable', {
-        address: this.#options.engine.address,
+        address: this.#options.room.address,
         reason: 'nothing answers',
       });
       return show(record.wanted === 'running' ? 'failed' : 'stopped', 'No Docker Engine was found', absent.hint);
     }
-    const launch = launchOf(record, factsOfName(record.engine, this.#options.imageOf(record.engine)));
-    const address = container?.addresses[this.#options.network];
+    const launch = launchOf(record, factsOfName(record.engine, this.#options.room.imageOf(record.engine)));
+    const address = container?.addresses[this.#options.room.network];
     const url = address ? `http://${address}:${launch.port}` : null;
     const seen: Observed = {
       container:
@@ -195,7 +171,7 @@ export class Supervisor {
     };
     const wish = {
       wanted: record.wanted,
-      specHash: this.#spec(record).specHash,
+      specHash: this.#options.room.specHash(record),
       startTimeoutMs: this.#options.startTimeoutMs,
     };
     const memory = this.#memory.get(record.id) ?? freshMemory;
@@ -218,23 +194,18 @@ export class Supervisor {
     return show(decision.state, decision.reason, decision.hint, endpoint);
   }
 
-  #spec(record: ModelRecord, facts: EngineFacts | null = null) {
-    const { imageOf, modelsDirHost, network } = this.#options;
-    return containerSpec(record, { image: imageOf(record.engine), modelsDirHost, network, gpus: this.#gpus }, facts);
-  }
-
   /** Carries a step out beside the looks; a failure is kept and shown until somebody starts or stops the model. */
   async #take(record: ModelRecord, { step, state }: Decision): Promise<void> {
-    const { engine, onStep, logger } = this.#options;
+    const { room, onStep, logger } = this.#options;
     this.#busy.add(record.id);
     try {
       if (step.do === 'create') await this.#create(record);
-      if (step.do === 'start') await this.#startContainer(record.id, step.containerId);
-      if (step.do === 'stop') await engine.containers.stop(step.containerId, { timeoutSeconds: stopSeconds });
+      if (step.do === 'start') await this.#startContainer(record, step.containerId);
+      if (step.do === 'stop') await room.stop(step.containerId, stopSeconds);
       if (step.do === 'remove') {
         onStep(record.id, state, 'stopping the engine');
-        await engine.containers.stop(step.containerId, { timeoutSeconds: stopSeconds });
-        await engine.containers.remove(step.containerId, { force: true });
+        await room.stop(step.containerId, stopSeconds);
+        await room.remove(step.containerId);
         onStep(record.id, state, 'the engine has stopped and its container is removed');
       }
     } catch (error) {
@@ -252,28 +223,39 @@ export class Supervisor {
   }
 
   async #create(record: ModelRecord): Promise<void> {
-    const { engine, gate, probe, onStep, imageOf } = this.#options;
-    const image = imageOf(record.engine);
-    await gate.fetch(image, (text) => onStep(record.id, 'starting', text));
+    const { room, onStep } = this.#options;
+    const image = room.imageOf(record.engine);
+    await this.#fetchImage(record.id, image);
     onStep(record.id, 'starting', 'asking the image for its options');
-    const facts = await probe.ask(record.engine, image);
+    const facts = await room.ask(record.engine);
     checkOptions(record, image, facts);
-    const { specHash: _hash, ...spec } = this.#spec(record, facts);
-    onStep(record.id, 'starting', `creating the container from ${spec.Image}`);
-    const id = await engine.containers.create(containerName(record.id), spec);
-    await this.#startContainer(record.id, id);
+    onStep(record.id, 'starting', `creating the container from ${image}`);
+    await this.#startContainer(record, await room.create(record, facts));
   }
 
-  /** The key is a file inside the container: environment and arguments would stand in `docker inspect`. */
-  async #startContainer(modelId: string, containerId: string): Promise<void> {
-    const { engine, onStep } = this.#options;
-    const key = Buffer.from(this.engineKey(modelId));
-    await engine.containers.putArchive(
-      containerId,
-      '/',
-      tarOf([{ name: apiKeyFile.slice(1), content: key, mode: 0o444 }]),
-    );
-    await engine.containers.start(containerId);
+  /** The pull goes on only while the model is wanted. */
+  async #fetchImage(modelId: string, image: string): Promise<void> {
+    const { gate, onStep } = this.#options;
+    const unwanted = new AbortController();
+    this.#pulls.set(modelId, unwanted);
+    let phase: string | null = null;
+    try {
+      await gate.fetch(image, {
+        signal: AbortSignal.any([unwanted.signal, this.#stopping.signal]),
+        onProgress: (progress) => {
+          if (progress.phase !== phase) onStep(modelId, 'starting', `${progress.phase} ${image}`);
+          phase = progress.phase;
+        },
+      });
+    } finally {
+      this.#pulls.delete(modelId);
+    }
+  }
+
+  async #startContainer(record: ModelRecord, containerId: string): Promise<void> {
+    const { room, onStep } = this.#options;
+    const modelId = record.id;
+    await room.start(record, containerId, this.engineKey(modelId));
     this.#memory.set(modelId, {
       ...(this.#memory.get(modelId) ?? freshMemory),
       startedAtMs: Date.now(),
@@ -294,11 +276,11 @@ export class Supervisor {
     }
   }
 
-  async #diagnosis(container: ContainerDetails | null) {
+  async #diagnosis(container: EngineContainer | null) {
     if (container === null || (container.status !== 'exited' && container.status !== 'dead')) return null;
     const lines: string[] = [];
-    for await (const line of this.#options.engine.containers.logs(container.id, { tail: diagnosisLines }))
-      lines.push(line);
+    const modelId = container.labels[labels.model] ?? '';
+    for await (const line of this.#options.room.logs(modelId, { tail: diagnosisLines })) lines.push(line);
     return diagnose(lines, container);
   }
 
@@ -306,7 +288,7 @@ export class Supervisor {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
-        for await (const _event of this.#options.engine.events({ labels: [managedLabel], signal })) this.wake();
+        for await (const _event of this.#options.room.events(signal)) this.wake();
       } catch {
         // The Engine went away or is not there: the timer's looks say so.
       }

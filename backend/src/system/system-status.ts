@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { GpuInventory } from '../../../contract/memory.ts';
+import type { OfflinePolicy } from '../../../contract/offline-policy.ts';
 import type { Health, SystemSummary } from '../../../contract/system.ts';
 import type { Database } from '../db/schema.ts';
 import { type EngineStatusSource, readDockerStatus } from './docker-status.ts';
@@ -7,7 +8,7 @@ import { HostReadings } from './host.ts';
 
 export interface SystemStatusOptions {
   readonly version: string;
-  readonly offlineMode: () => Promise<boolean> | boolean;
+  readonly offline: () => OfflinePolicy;
   readonly engine: EngineStatusSource;
   readonly dockerAddress: string;
   readonly db: Kysely<Database>;
@@ -47,8 +48,8 @@ export class SystemStatus {
 
   async summary(): Promise<SystemSummary> {
     const options = this.#options;
-    const [offlineMode, docker, databaseOk, host, { gpus }] = await Promise.all([
-      options.offlineMode(),
+    const offline = options.offline();
+    const [docker, databaseOk, host, { gpus }] = await Promise.all([
       this.#docker(),
       this.#databaseOk(),
       this.#host.read(options.modelsDir),
@@ -57,7 +58,8 @@ export class SystemStatus {
     return {
       version: options.version,
       started_at: this.#startedAt,
-      offline_mode: offlineMode,
+      offline_mode: offline.mode !== 'off',
+      offline,
       docker,
       database: { kind: options.databaseKind, ok: databaseOk },
       models_dir: options.modelsDir,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { GpuShare } from '../../../contract/memory.ts';
-import { newModel } from '../../../contract/models.ts';
-import type { ModelRecord } from '../db/model-records.ts';
-import { containerSpec } from './container-spec.ts';
+import type { GpuShare } from '../../../../contract/memory.ts';
+import { newModel } from '../../../../contract/models.ts';
+import type { ModelRecord } from '../../db/model-records.ts';
+import { containerSpec } from '../container-spec.ts';
 
 const record = (gpus?: GpuShare[]): ModelRecord => ({
   ...newModel.parse({ name: 'm', served_name: 'm', folder: 'm', engine: 'vllm' }),

@@ -1,0 +1,196 @@
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { CortexError } from '../../../../contract/errors.ts';
+import { type Engine, type NewModel, newModel } from '../../../../contract/models.ts';
+import type { ContainerSpec } from '../../../../docker/containers.ts';
+import type { ContainerDetails, DockerEngine, EngineEvent } from '../../../../docker/engine.ts';
+import { tarOf } from '../../../../docker/tar.ts';
+import type { ModelRecord } from '../../db/model-records.ts';
+import type { EngineFacts } from '../../engines/help.ts';
+import { apiKeyFile, modelMount } from '../../engines/launch.ts';
+import { containerName, containerSpec, labels, managedLabel } from '../container-spec.ts';
+import { EngineProbe } from '../engine-probe.ts';
+import { memoryLimit, secretsFolder } from './confinement.ts';
+import { type FolderGrant, grantFolder, type ModelsRoot } from './folder-grant.ts';
+
+export type EngineContainer = ContainerDetails;
+
+export interface EngineRoomOptions {
+  readonly engine: DockerEngine;
+  /** The catalog's image of each engine: no other is run. */
+  readonly imageOf: (engine: Engine) => string;
+  readonly models: ModelsRoot;
+  readonly network: string;
+}
+
+/**
+ * The only part that makes, starts, stops and removes containers. It builds each specification itself from a record that
+ * it has checked again, and touches no container that it did not make: nobody who calls it can name a host path, a device,
+ * a privilege or an image.
+ */
+export class EngineRoom {
+  readonly #options: EngineRoomOptions;
+  readonly #probe: EngineProbe;
+  /** Identities of our containers; an identity never comes again. */
+  readonly #ours = new Set<string>();
+  #gpus = false;
+  #memoryBytes: number | null = null;
+
+  constructor(options: EngineRoomOptions) {
+    this.#options = options;
+    this.#probe = new EngineProbe(options.engine);
+  }
+
+  get address(): string {
+    return this.#options.engine.address;
+  }
+
+  get network(): string {
+    return this.#options.network;
+  }
+
+  imageOf(engine: Engine): string {
+    return this.#options.imageOf(engine);
+  }
+
+  /** Makes the engines' network, and learns what the machine has. @throws CortexError docker_unavailable, docker_failed */
+  async prepare(): Promise<void> {
+    const { engine, network } = this.#options;
+    await this.#learn();
+    // Cortex in a container of this Docker reaches engines only over their network, and they need no address of the host;
+    // on the host it reaches them over the bridge.
+    const self = existsSync('/.dockerenv') ? await engine.containers.inspect(hostname()) : null;
+    const marks = { [labels.managed]: 'true' };
+    await engine.ensureNetwork(network, { internal: true, hostAddress: self === null, labels: marks });
+    if (self !== null && self.addresses[network] === undefined) await engine.connectNetwork(network, self.id);
+  }
+
+  /** What the engine's image tells of itself. */
+  ask(engine: Engine): Promise<EngineFacts> {
+    return this.#probe.ask(engine, this.imageOf(engine));
+  }
+
+  /** Whether containers can be given GPUs. */
+  async hasGpus(): Promise<boolean> {
+    await this.#learn();
+    return this.#gpus;
+  }
+
+  /** Tells one wish from another: a container that carries another hash was made for something else. */
+  specHash(record: ModelRecord): string {
+    return this.#spec(record, null, null).specHash;
+  }
+
+  /** The container that a record would get, without what only its folder tells. */
+  preview(record: ModelRecord, facts: EngineFacts): ContainerSpec {
+    return this.#spec(record, facts, null);
+  }
+
+  /** Makes a model's container and gives its identity. @throws CortexError model_refused, folder_*, docker_* */
+  async create(record: ModelRecord, facts: EngineFacts): Promise<string> {
+    checkRecord(record);
+    const grant = await grantFolder(this.#options.models, record);
+    const { specHash: _hash, ...spec } = this.#spec(record, facts, grant);
+    const id = await this.#options.engine.containers.create(containerName(record.id), spec);
+    this.#ours.add(id);
+    return id;
+  }
+
+  /**
+   * Hands the key over and starts the container. The folder is looked at again before and after, since Docker opens it
+   * by its name: where that leads to another one by then, the container is removed.
+   * @throws CortexError model_refused, folder_*, docker_*
+   */
+  async start(record: ModelRecord, id: string, key: string): Promise<void> {
+    const { containers } = this.#options.engine;
+    const before = await this.#granted(record, id);
+    // A file: environment and arguments would stand in `docker inspect`.
+    const name = apiKeyFile.slice(secretsFolder.length + 1);
+    await containers.putArchive(id, secretsFolder, tarOf([{ name, content: Buffer.from(key), mode: 0o444 }]));
+    await containers.start(id);
+    const after = await this.#granted(record, id).catch(() => null);
+    if (after?.identity === before.identity) return;
+    await containers.remove(id, { force: true });
+    throw folderChanged(record);
+  }
+
+  async stop(id: string, timeoutSeconds: number): Promise<void> {
+    if (await this.#isOurs(id)) await this.#options.engine.containers.stop(id, { timeoutSeconds });
+  }
+
+  async remove(id: string): Promise<void> {
+    if (await this.#isOurs(id)) await this.#options.engine.containers.remove(id, { force: true });
+  }
+
+  /** Null where it is gone, or not ours. */
+  async inspect(id: string): Promise<EngineContainer | null> {
+    const details = await this.#options.engine.containers.inspect(id);
+    return details !== null && this.#isMarked(details) ? details : null;
+  }
+
+  /** Every container of this room, with the model that it was made for. */
+  async list(): Promise<{ readonly id: string; readonly modelId: string }[]> {
+    const marks = [managedLabel, `${labels.network}=${this.#options.network}`];
+    const listed = await this.#options.engine.containers.list({ labels: marks, all: true });
+    for (const { id } of listed) this.#ours.add(id);
+    return listed.map((container) => ({ id: container.id, modelId: container.labels[labels.model] ?? '' }));
+  }
+
+  /** Lines of a model's engine, oldest first; none where it has no container. */
+  async *logs(
+    modelId: string,
+    options: { readonly tail: number; readonly follow?: boolean; readonly signal?: AbortSignal },
+  ): AsyncGenerator<string> {
+    const details = await this.inspect(containerName(modelId));
+    if (details !== null) yield* this.#options.engine.containers.logs(details.id, options);
+  }
+
+  /** What happens to our containers, until the signal or the Engine ends it. */
+  events(signal: AbortSignal): AsyncGenerator<EngineEvent> {
+    return this.#options.engine.events({ labels: [managedLabel], signal });
+  }
+
+  #spec(record: ModelRecord, facts: EngineFacts | null, grant: FolderGrant | null) {
+    const { imageOf, models, network } = this.#options;
+    const settings = { image: imageOf(record.engine), modelsDirHost: models.dirHost, network, gpus: this.#gpus };
+    return containerSpec(record, settings, facts, grant === null ? null : { ...grant, memoryBytes: this.#memoryBytes });
+  }
+
+  async #learn(): Promise<void> {
+    const { runtimes, memoryBytes } = await this.#options.engine.info();
+    this.#gpus = runtimes.includes('nvidia');
+    this.#memoryBytes = memoryLimit(memoryBytes);
+  }
+
+  /** The folder as it is now, where the container has just that one. */
+  async #granted(record: ModelRecord, id: string): Promise<FolderGrant> {
+    checkRecord(record);
+    const grant = await grantFolder(this.#options.models, record);
+    const details = await this.inspect(id);
+    const mount = details?.mounts.find(({ target }) => target === modelMount);
+    if (details?.labels[labels.model] !== record.id || mount?.source !== grant.source || mount.writable)
+      throw folderChanged(record);
+    return grant;
+  }
+
+  async #isOurs(id: string): Promise<boolean> {
+    return this.#ours.has(id) || (await this.inspect(id)) !== null;
+  }
+
+  #isMarked({ labels: marks }: EngineContainer): boolean {
+    return marks[labels.managed] === 'true' && marks[labels.network] === this.#options.network;
+  }
+}
+
+const folderChanged = ({ served_name, folder }: ModelRecord) =>
+  new CortexError('model_refused', { model: served_name, reason: `the folder '${folder}' was exchanged meanwhile` });
+
+/** Whoever wrote the record: it is checked as a new one would be. */
+function checkRecord({ id, wanted: _wanted, createdAt: _createdAt, ...model }: ModelRecord): void {
+  const refuse = (reason: string) => new CortexError('model_refused', { model: model.served_name, reason });
+  if (!/^[A-Za-z0-9][\w-]{0,99}$/.test(id)) throw refuse('its id is not one that Cortex gives');
+  const checked = newModel.safeParse(model satisfies NewModel);
+  if (checked.success) return;
+  const issue = checked.error.issues[0];
+  throw refuse(issue === undefined ? 'it is not valid' : `${issue.path.join('.')}: ${issue.message}`);
+}
