@@ -1,8 +1,11 @@
 import { z } from 'zod';
 import { defineRoute } from './route.ts';
 
-/** What memory is taken for. `reserve` is the rest of vLLM's share, which holds more cache than one request needs. */
-export const memoryPartKind = z.enum(['weights', 'kv_cache', 'activations', 'graphs', 'runtime', 'reserve']);
+/**
+ * What memory is taken for. `runtime` is kernels and the exchange between GPUs, `driver` CUDA's own share; `reserve` is the rest
+ * of vLLM's share, which holds more cache than one request needs.
+ */
+export const memoryPartKind = z.enum(['weights', 'kv_cache', 'activations', 'graphs', 'runtime', 'driver', 'reserve']);
 export type MemoryPartKind = z.infer<typeof memoryPartKind>;
 
 const memoryPart = z.object({ kind: memoryPartKind, bytes: z.number() });
@@ -71,9 +74,12 @@ export const memoryReport = z.object({
 });
 export type MemoryReport = z.infer<typeof memoryReport>;
 
+/** NVIDIA's name of a whole GPU; containers are given GPUs by it. */
+export const gpuId = z.string().regex(/^GPU-[0-9A-Za-z-]{1,64}$/);
+
 export const gpu = z.object({
   index: z.number().int(),
-  uuid: z.string(),
+  uuid: gpuId,
   name: z.string(),
   total_bytes: z.number(),
   used_bytes: z.number(),
@@ -83,8 +89,8 @@ export const gpu = z.object({
 });
 export type Gpu = z.infer<typeof gpu>;
 
-/** The part of a GPU that a model holds. */
-export const gpuShare = z.object({ uuid: z.string(), bytes: z.number() });
+/** The part of a GPU that a replica of a model holds. */
+export const gpuShare = z.object({ uuid: gpuId, bytes: z.number(), replica: z.number().int().default(0) });
 export type GpuShare = z.infer<typeof gpuShare>;
 
 export const gpuInventory = z.object({

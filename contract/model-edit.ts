@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { model, modelBase, task } from './models.ts';
+import { model, modelBase, replicas, task } from './models.ts';
 import { defineRoute } from './route.ts';
 
 const { name, served_name, folder } = modelBase.shape;
@@ -12,6 +12,7 @@ export const modelEdit = z.strictObject({
   served_name: served_name.optional(),
   task: task.optional(),
   folder: folder.optional(),
+  replicas: replicas.optional(),
   file: z.string().min(1).max(1024).nullable().optional(),
   /** Single options; null gives one back to the engine. A secret that comes back hidden keeps its value. */
   options: z.record(z.string(), z.unknown()).optional(),

@@ -11,10 +11,19 @@ export const task = z.enum(['generate', 'embed']);
 export type Task = z.infer<typeof task>;
 
 /**
- * What was observed of a model. `starting`: its container is being made; `loading`: the engine runs and reads the weights;
+ * What was observed of a model. `pulling`: its image is fetched; `starting`: its container is being made, or made again after a pause; `loading`: the engine runs and reads the weights;
  * `unhealthy`: it was ready and does not answer now.
  */
-export const modelState = z.enum(['stopped', 'starting', 'loading', 'ready', 'unhealthy', 'stopping', 'failed']);
+export const modelState = z.enum([
+  'stopped',
+  'pulling',
+  'starting',
+  'loading',
+  'ready',
+  'unhealthy',
+  'stopping',
+  'failed',
+]);
 export type ModelState = z.infer<typeof modelState>;
 
 /** A name that clients send as `model`. */
@@ -25,12 +34,18 @@ export const servedName = z
 export type LlamacppOptions = z.infer<typeof llamacppOptions>;
 export type VllmOptions = z.infer<typeof vllmOptions>;
 
+/** More engines of one model than anybody runs on one machine. */
+export const mostReplicas = 16;
+export const replicas = z.number().int().min(1).max(mostReplicas);
+
 export const modelBase = z.object({
   name: z.string().trim().min(1).max(128),
   served_name: servedName,
   task: task.default('generate'),
   /** Folder below CORTEX_MODELS_DIR, with / between names. */
   folder: z.string().min(1).max(1024),
+  /** How many engines serve it, each with memory of its own. */
+  replicas: replicas.default(1),
 });
 /** A model to be made from a local folder. `file` is the .gguf file inside the folder (the first part of a set). */
 export const newModel = z.discriminatedUnion('engine', [
@@ -56,10 +71,19 @@ export const modelDraft = z.object({
   served_name: z.unknown().optional(),
   task: z.unknown().optional(),
   folder: z.unknown().optional(),
+  replicas: z.unknown().optional(),
   file: z.unknown().optional(),
   options: z.record(z.string(), z.unknown()).default({}),
 });
 export type ModelDraft = z.infer<typeof modelDraft>;
+
+/** One engine of a model. */
+export const replicaState = z.object({
+  replica: z.number().int(),
+  state: modelState,
+  reason: z.string().nullable(),
+});
+export type ReplicaState = z.infer<typeof replicaState>;
 
 export const model = z.object({
   id: z.string(),
@@ -71,6 +95,9 @@ export const model = z.object({
   file: z.string().nullable(),
   options: z.union([llamacppOptions.strict(), vllmOptions.strict()]),
   image: z.string(),
+  replicas,
+  /** Each engine by itself, those among them that are on their way out. */
+  replica_states: z.array(replicaState),
   wanted: z.enum(['running', 'stopped']),
   state: modelState,
   /** Why it is in this state, in words: `not enough GPU memory`. */
@@ -96,6 +123,8 @@ export const candidate = z.object({
   architecture: z.string().nullable(),
   context_length: z.number().int().nullable(),
   quantization: z.string().nullable(),
+  /** The engine that does not run it, and why. */
+  not_for: z.object({ engine, reason: z.string() }),
   /** What may go wrong with it, or is to be known of it; nothing here stops a start. */
   warnings: z.array(z.string()),
 });
@@ -103,6 +132,7 @@ export type Candidate = z.infer<typeof candidate>;
 
 export const folderSummary = z.object({
   folder: z.string(),
+  /** Of its weights. */
   sizeBytes: z.number().int(),
   formats: z.array(z.enum(['gguf', 'safetensors'])),
   /** Served names of models that already use it. */
@@ -129,7 +159,7 @@ export const folderInspection = z.object({
   /** What is in the folder and is no fault: a projector, an adapter, a second copy of the weights. */
   notes: z.array(fileRemark),
   files: z.array(z.object({ name: z.string(), sizeBytes: z.number().int() })),
-  /** The folder's README or licence was found under this name. */
+  /** The licence's text was found under this name. */
   license_file: z.string().nullable(),
   /** The licence by its short name: `apache-2.0`. */
   license: z.string().nullable(),

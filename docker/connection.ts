@@ -124,7 +124,8 @@ export class Connection {
   }
 }
 
-function reasonOf(status: number, body: string): string {
+/** The Engine's words in an answer's body. */
+export function reasonOf(status: number, body: string): string {
   try {
     const message: unknown = Object(JSON.parse(body)).message;
     return typeof message === 'string' ? message : `HTTP ${status}`;

@@ -49,6 +49,10 @@ export interface ContainerSpec {
   };
 }
 
+const networks = z.record(z.string(), z.object({ IPAddress: z.string() })).nullish();
+const addressesIn = (found: z.infer<typeof networks>): Record<string, string> =>
+  Object.fromEntries(Object.entries(found ?? {}).map(([name, network]) => [name, network.IPAddress]));
+
 const inspected = z
   .object({
     Id: z.string(),
@@ -63,7 +67,7 @@ const inspected = z
       StartedAt: z.string(),
     }),
     Mounts: z.array(z.object({ Source: z.string(), Destination: z.string(), RW: z.boolean() })).nullish(),
-    NetworkSettings: z.object({ Networks: z.record(z.string(), z.object({ IPAddress: z.string() })).nullish() }),
+    NetworkSettings: z.object({ Networks: networks }),
   })
   .transform((container) => ({
     id: container.Id,
@@ -80,19 +84,23 @@ const inspected = z
       target: mount.Destination,
       writable: mount.RW,
     })),
-    addresses: Object.fromEntries(
-      Object.entries(container.NetworkSettings.Networks ?? {}).map(([name, network]) => [name, network.IPAddress]),
-    ),
+    addresses: addressesIn(container.NetworkSettings.Networks),
   }));
 export type ContainerDetails = z.infer<typeof inspected>;
 
 const listed = z.array(
   z
-    .object({ Id: z.string(), State: z.string(), Labels: z.record(z.string(), z.string()).nullish() })
+    .object({
+      Id: z.string(),
+      State: z.string(),
+      Labels: z.record(z.string(), z.string()).nullish(),
+      NetworkSettings: z.object({ Networks: networks }).nullish(),
+    })
     .transform((container) => ({
       id: container.Id,
       status: container.State,
       labels: container.Labels ?? {},
+      addresses: addressesIn(container.NetworkSettings?.Networks),
     })),
 );
 export type ListedContainer = z.infer<typeof listed>[number];

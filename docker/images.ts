@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { CortexError } from '../contract/errors.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, reasonOf } from './connection.ts';
 import { type EngineMessage, followMessages } from './stream.ts';
 
 const inspected = z
@@ -95,7 +95,7 @@ export class Images {
       signal: options.signal,
       action,
     });
-    if (status === 404) throw new CortexError('docker_failed', { action, reason: (await body.text()).trim() });
+    if (status === 404) throw new CortexError('docker_failed', { action, reason: reasonOf(status, await body.text()) });
     await followMessages(body, action, options.onMessage);
   }
 

@@ -6,6 +6,7 @@ import { CortexError } from '../contract/errors.ts';
 import type { BillModel } from './bill.ts';
 import { sha256OfFile, syncFolder } from './durable-file.ts';
 import type { Report } from './events.ts';
+import { writeModelSource } from './model-source.ts';
 import type { PackageReader } from './package-reader.ts';
 
 export interface PlaceOptions {
@@ -46,6 +47,7 @@ export async function placeModel(model: BillModel, options: PlaceOptions): Promi
     if (signal?.aborted) throw new CortexError('interrupted', {});
     await placeFile(`models/${model.name}/${file.path}`, file, join(folder, file.path), reader, report);
   }
+  await writeModelSource(folder, model);
   return missing.length === 0 ? 'present' : 'new';
 }
 

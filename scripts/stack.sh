@@ -36,7 +36,10 @@ compose() {
   pull_policy=missing
   if is_offline; then pull_policy=never; fi
   docker_host=${DOCKER_HOST:-unix:///var/run/docker.sock}
-  CORTEX_PULL_POLICY=$pull_policy DOCKER_SOCKET=${docker_host#unix://} COMPOSE_PROFILES=${COMPOSE_PROFILES:-$(profiles)} \
+  list=${COMPOSE_PROFILES:-$(profiles)}
+  # Where the exporter does not run, Docker would ask the host's name servers for it.
+  case ",$list," in *,gpu,*) exporter=http://dcgm-exporter:9400/metrics ;; *) exporter='' ;; esac
+  CORTEX_PULL_POLICY=$pull_policy DOCKER_SOCKET=${docker_host#unix://} COMPOSE_PROFILES=$list CORTEX_DCGM_URL=$exporter \
     docker compose --env-file "$root/versions.env" --env-file "$root/backend/.env" --file "$root/deploy/compose.yaml" "$@"
 }
 

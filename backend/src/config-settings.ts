@@ -61,7 +61,7 @@ export const settingDefinitions = {
   }),
   OFFLINE_MODE_AUTO_DETECT: setting({
     group: 'Offline operation',
-    description: 'Treat the machine as offline while no registry can be reached.',
+    description: 'Refuse a missing image at once while its registry does not answer Docker; a local registry counts.',
     default: 'True',
     allowed: flagAllowed,
     schema: flag,
@@ -126,10 +126,26 @@ export const settingDefinitions = {
   }),
   MODEL_START_TIMEOUT_SECONDS: setting({
     group: 'Models and engines',
-    description: 'Seconds that a model may take until it is ready.',
+    description:
+      'Seconds that a model may take until it is ready. A model whose weights take longer to read at 50 MB/s has that time.',
     default: '1800',
     allowed: wholeAllowed(10, 86_400),
     schema: whole(10, 86_400),
+  }),
+  MODEL_HUNG_SECONDS: setting({
+    group: 'Models and engines',
+    description: 'After so many seconds without an answer an engine that had been ready is started anew.',
+    default: '60',
+    allowed: wholeAllowed(5, 3600),
+    schema: whole(5, 3600),
+  }),
+  MODEL_DRAIN_SECONDS: setting({
+    group: 'Models and engines',
+    description:
+      'Seconds that requests under way have to end before their engine is stopped or exchanged; new ones get no place there.',
+    default: '30',
+    allowed: wholeAllowed(0, 3600),
+    schema: whole(0, 3600),
   }),
   DOCKER_HOST: setting({
     group: 'Models and engines',

@@ -51,6 +51,8 @@ import { WorkerStates } from './workers/worker-states.ts';
 
 const republishMs = 15_000;
 const graceMs = 10_000;
+/** Workers hear of the routing table at once, and tell once a second what they have under way. */
+const workersSettleMs = 2_500;
 const catchUpMs = 5000;
 
 export interface RunningServer {
@@ -164,7 +166,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     models: { dir: settings.CORTEX_MODELS_DIR, dirHost: config.modelsDirHost },
     network: settings.CORTEX_ENGINE_NETWORK,
   });
-  const models = new Models({ db, room, gate, table, config, rootSecret, gpus, logger });
+  const workerStates = new WorkerStates(balancer);
+  const serving = {
+    openRequests: (endpointId: string) => workerStates.outstanding(endpointId),
+    settleMs: settings.GATEWAY_WORKERS === 1 ? 0 : workersSettleMs,
+  };
+  const models = new Models({ db, room, gate, table, config, rootSecret, gpus, serving, logger });
   models.supervise();
   closing.add(() => models.close());
 
@@ -216,7 +223,6 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const queues = new Queues();
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());
-  const workerStates = new WorkerStates(balancer);
   const load = {
     running: (model: string) => queues.running(model) + workerStates.running(model),
     depth: (model: string) => queues.depth(model),

@@ -33,7 +33,7 @@ it('a model written as a document reads as the same model', () => {
   const text = modelText({
     ...model,
     ...{ id: 'i', image: 'x', wanted: 'stopped', state: 'stopped', reason: null, hint: null, since: at },
-    ...{ created_at: at, version: 3 },
+    ...{ created_at: at, version: 3, replica_states: [] },
   });
   const [document] = readDocuments(text).documents;
   expect(configDocument.safeParse(document?.value).error).toBeUndefined();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { llamacppOptions, vllmOptions } from '../engine-options/schema.ts';
-import { modelBase, task } from '../models.ts';
+import { modelBase, replicas, task } from '../models.ts';
 import { recipeName, recipeNote } from '../recipes.ts';
 
 /** The format of the files that describe models and recipes. */
@@ -49,6 +49,7 @@ const modelFields = {
     .strictObject({ name: recipeName, version: z.number().int().min(1).optional() })
     .optional()
     .describe('A recipe whose options count where this document gives none; without a version its newest'),
+  replicas: replicas.optional().describe('How many engines serve it; left out, one'),
   wanted: z.enum(['running', 'stopped']).optional().describe('Left out, it runs or not as before'),
 };
 const recipeFields = {

@@ -64,7 +64,8 @@ export function recipeText({ name, note, content }: { name: string; note: string
 }
 
 /** A model as a document that changes nothing when it is applied. */
-export function modelText({ served_name, name, engine, task, folder, file, wanted, options }: Model): string {
-  const fields = { served_name, name, engine, task, folder, file, wanted };
+export function modelText({ options, ...model }: Model): string {
+  const { served_name, name, engine, task, folder, file, replicas, wanted } = model;
+  const fields = { served_name, name, engine, task, folder, file, replicas, wanted };
   return write({ apiVersion, kind: 'Model', ...fields }, options);
 }

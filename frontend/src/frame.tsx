@@ -96,7 +96,7 @@ export function Frame() {
           <span className="flex-1" />
           {me?.offline_mode ? (
             <span
-              title="Images are never pulled: OFFLINE_MODE=True in backend/.env"
+              title="Images are not pulled; the System page says why"
               className="rounded-full border border-line px-2.5 py-0.5 text-xs text-muted"
             >
               offline mode

@@ -7,12 +7,12 @@ import { vi } from 'vitest';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { freePort } from '../free-port.ts';
 
-const packages = fileURLToPath(new URL('../../.tests/cache/llama/node_modules', import.meta.url));
+export const llamaPackages = fileURLToPath(new URL('../../.tests/cache/llama/node_modules', import.meta.url));
 const images = fileURLToPath(new URL('../images/', import.meta.url));
 
 /** Whether tests/images/build.mjs has fetched llama.cpp for this machine. In the gate it must have. */
 export const hasLlama =
-  existsSync(packages) || process.env.CI !== undefined || process.env.REQUIRE_DOCKER !== undefined;
+  existsSync(llamaPackages) || process.env.CI !== undefined || process.env.REQUIRE_DOCKER !== undefined;
 if (!hasLlama) console.warn('Left out: clients before a real llama.cpp (node tests/images/build.mjs fetches it).');
 
 /** The stand-in of tests/images/llama as a process of this machine: llama-server's interface over the real llama.cpp. */
@@ -27,7 +27,7 @@ export class LlamaProcess {
   async start(flags: readonly string[] = []): Promise<void> {
     for (const file of ['llama/llama-server.mjs', 'llama/engine.mjs', 'llama/flags.mjs', 'http.mjs'])
       cpSync(join(images, file), join(this.#folder, file.replace('llama/', '')));
-    symlinkSync(packages, join(this.#folder, 'node_modules'));
+    symlinkSync(llamaPackages, join(this.#folder, 'node_modules'));
     const model = join(this.#folder, 'tiny.gguf');
     await writeTinyModel(model);
     const port = await freePort();

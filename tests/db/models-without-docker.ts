@@ -30,6 +30,7 @@ export function modelsWithoutDocker(db: Kysely<Database>, dir: string): Models {
     table: new RoutingTable(),
     config,
     rootSecret: randomBytes(32),
+    serving: { openRequests: () => 0, settleMs: 0 },
     gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
     logger: { info: () => undefined, warn: () => undefined },
   });

@@ -30,6 +30,7 @@ const base = (folder: string) => ({
   folder,
   wanted: 'running' as const,
   version: 1,
+  replicas: 1,
   createdAt: '2026-01-01T00:00:00.000Z',
 });
 const llama = (folder: string): ModelRecord => ({

@@ -99,6 +99,7 @@ describe.each([
       options: llamacppOptions.parse({ context_size: 512, threads: 1 }),
       wanted: 'running',
       version: 1,
+      replicas: 1,
       createdAt: '2026-01-01T00:00:00.000Z',
     };
     const id = await room.create(record, await room.ask('llamacpp'));

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PackageReader } from '../../offline/package-reader.ts';
+import { placeModel } from '../../offline/place-models.ts';
 import { seededBytes } from '../fixtures/registry-images.ts';
 import { Workshop } from './workshop.ts';
 
@@ -66,6 +68,22 @@ describe('a model of a hub', () => {
     expect(bill.models[0]).toMatchObject({ name: 'tiny', source: 'hf:org/tiny', revision, licence: 'apache-2.0' });
     expect(readFileSync(shop.path('hub/models/tiny/model.gguf')).equals(weights)).toBe(true);
     expect((await shop.verify('hub')).codes).toEqual([]);
+  });
+
+  it('has its repository, commit and licence beside it where it is placed', async () => {
+    await prepare('placed');
+    const reader = await PackageReader.open([shop.path('placed')]);
+    try {
+      const [model] = reader.bill.models;
+      if (model === undefined) throw new Error('the package has no model');
+      const options = { reader, modelsDir: shop.path('placed-models'), report: () => undefined };
+      expect(await placeModel(model, options)).toBe('new');
+      expect(await placeModel(model, options)).toBe('present');
+      const written: unknown = JSON.parse(readFileSync(shop.path('placed-models/tiny/.cortex-source.json'), 'utf8'));
+      expect(written).toEqual({ repository: 'org/tiny', revision, licence: 'apache-2.0' });
+    } finally {
+      await reader.close();
+    }
   });
 
   it.each(['model.gguf', 'config.json'])('is refused where %s has the right size and other bytes', async (name) => {

@@ -29,12 +29,12 @@ export interface ModelUpdate {
 export async function updateModel(db: Kysely<Database>, update: ModelUpdate): Promise<ModelRecord | null> {
   const { id, model, fields, username } = update;
   const version = update.version + 1;
-  const { name, served_name, task, folder, file } = model;
+  const { name, served_name, task, folder, file, replicas } = model;
   try {
     return await db.transaction().execute(async (tx) => {
       const written = await tx
         .updateTable('models')
-        .set({ name, served_name, task, folder, file, options: JSON.stringify(model.options), version })
+        .set({ name, served_name, task, folder, file, replicas, options: JSON.stringify(model.options), version })
         .where('id', '=', id)
         .where('version', '=', update.version)
         .executeTakeFirst();

@@ -29,6 +29,7 @@ const base = z.object({
   wanted,
   created_at: z.date().transform((date) => date.toISOString()),
   version: z.number(),
+  replicas: z.number(),
   gpus: z.array(gpuShare).nullable(),
 });
 const row = z
@@ -69,6 +70,7 @@ export async function insertModel(db: Executor, model: NewModel): Promise<ModelR
         engine: record.engine,
         task: record.task,
         folder: record.folder,
+        replicas: record.replicas,
         file: record.file,
         options: JSON.stringify(record.options),
         wanted: record.wanted,

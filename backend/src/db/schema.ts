@@ -59,6 +59,7 @@ interface ModelsTable {
   wanted: string;
   created_at: Time;
   version: Generated<number>;
+  replicas: Generated<number>;
   gpus: ColumnType<unknown, string | null | undefined, string | null>;
 }
 

@@ -29,6 +29,12 @@ describe('architectureDoubt', () => {
     expect(architectureDoubt('llamacpp', ['llama'], null)).toBeNull();
   });
 
+  it('takes a classifier of a known family for known', () => {
+    expect(architectureDoubt('vllm', ['Qwen3ForSequenceClassification'], '0.10.0')).toBeNull();
+    expect(architectureDoubt('vllm', ['Qwen3Model'], '0.6.3')).toContain('does not have Qwen3Model yet');
+    expect(architectureDoubt('vllm', ['FooForSequenceClassification'], '0.10.0')).toContain('not in vLLM');
+  });
+
   it('is content with one architecture of several that is known', () => {
     expect(architectureDoubt('vllm', ['NewForCausalLM', 'LlamaForCausalLM'], '0.6.3')).toBeNull();
     expect(architectureDoubt('vllm', [], '0.6.3')).toBeNull();

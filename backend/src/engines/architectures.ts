@@ -20,12 +20,16 @@ export function architectureDoubt(
   return doubts.includes(null) ? null : (doubts[0] ?? null);
 }
 
+const spanOf = (name: string) => vllmSpans.find(({ names }) => names.has(name));
+
+/** Newer versions make vectors and scores with the writing model of the same family (_SUFFIX_TO_DEFAULTS of vllm/config/model.py). */
+const convertible = /(ForSequenceClassification|ForTextEncoding|EmbeddingModel|ForRewardModeling|RewardModel|Model)$/;
+
 function vllmDoubt(name: string, version: string | null): string | null {
   const ended = vllmEnded[name];
   if (ended !== undefined && version !== null && compareVersions(version, ended) > 0)
     return `vLLM runs ${name} up to version ${ended} only; this one is ${version}.`;
-  const spans = vllmSpans.filter(({ names }) => names.has(name));
-  const [first] = spans;
+  const first = spanOf(name) ?? spanOf(name.replace(convertible, 'ForCausalLM'));
   if (first === undefined) {
     if (ended !== undefined) return null;
     return `${name} is not in vLLM's list of architectures that Cortex knows. A newer version may have it, or run it through Transformers.`;
@@ -40,3 +44,12 @@ const llamacppDoubt = (name: string): string | null =>
   llamacppArchitectures.has(name)
     ? null
     : `${name} is not in llama.cpp's list of architectures that Cortex knows. A newer build may have it.`;
+
+/** The engine that does not run what this one does, and why: each reads a format of its own. */
+export const unfitEngine = (runs: Engine): { engine: Engine; reason: string } =>
+  runs === 'vllm'
+    ? { engine: 'llamacpp', reason: 'It reads GGUF files only; llama.cpp brings a converter (convert_hf_to_gguf.py).' }
+    : {
+        engine: 'vllm',
+        reason: 'It reads safetensors; GGUF it takes as an experiment at best, and not in every version.',
+      };

@@ -26,7 +26,7 @@ export interface ConfigurationContext {
 }
 
 const nothing: Configuration = { options: { extra_args: [], extra_env: {} } };
-const modelFields = ['name', 'engine', 'task', 'folder', 'file'];
+const modelFields = ['name', 'engine', 'task', 'folder', 'file', 'replicas'];
 const recipeFields = ['engine', 'task', 'model_name', 'served_name', 'folder', 'file'];
 
 const setOf = (after: Configuration, names: readonly string[]): FieldChange[] =>

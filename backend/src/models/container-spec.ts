@@ -14,6 +14,7 @@ import type { FolderGrant } from './engine-room/folder-grant.ts';
 export const labels = {
   managed: 'cortex.managed',
   model: 'cortex.model',
+  replica: 'cortex.replica',
   engine: 'cortex.engine',
   spec: 'cortex.spec',
   network: 'cortex.network',
@@ -46,18 +47,20 @@ export interface Ground extends FolderGrant {
 /** The container of a model: only its own folder, read-only; an internal network; no rights that an engine does not need. */
 export function containerSpec(
   model: ModelRecord,
+  replica: number,
   settings: SpecSettings,
   facts: EngineFacts | null = null,
   ground: Ground | null = null,
 ): ContainerSpec & { specHash: string } {
   // Of what is wanted, not of what an image told: a container that runs is compared without asking its image again.
   const byName = factsOfName(model.engine, settings.image);
-  const wanted = specOf(launchOf(model, byName), model, settings, null);
+  const wanted = specOf(launchOf(model, byName), model, replica, settings, null);
   const specHash = createHash('sha256').update(JSON.stringify(wanted)).digest('hex');
-  const spec = specOf(launchOf(model, facts ?? byName), model, settings, ground);
+  const spec = specOf(launchOf(model, facts ?? byName), model, replica, settings, ground);
   const marks = {
     [labels.managed]: 'true',
     [labels.model]: model.id,
+    [labels.replica]: String(replica),
     [labels.engine]: model.engine,
     [labels.spec]: specHash,
     [labels.network]: settings.network,
@@ -65,7 +68,13 @@ export function containerSpec(
   return { ...spec, Labels: marks, specHash };
 }
 
-function specOf(launch: Launch, model: ModelRecord, settings: SpecSettings, ground: Ground | null): ContainerSpec {
+function specOf(
+  launch: Launch,
+  model: ModelRecord,
+  replica: number,
+  settings: SpecSettings,
+  ground: Ground | null,
+): ContainerSpec {
   const source = ground?.source ?? `${settings.modelsDirHost}/${model.folder}`;
   return {
     Image: settings.image,
@@ -81,7 +90,7 @@ function specOf(launch: Launch, model: ModelRecord, settings: SpecSettings, grou
       ],
       NetworkMode: settings.network,
       ...(launch.sharedMemoryBytes === null ? {} : { ShmSize: launch.sharedMemoryBytes }),
-      ...(settings.gpus ? deviceRequests(model) : {}),
+      ...(settings.gpus ? deviceRequests(model, replica) : {}),
     },
   };
 }
@@ -92,7 +101,7 @@ const nowhere: SpecSettings = { image: '', modelsDirHost: '', network: '', gpus:
 export function needsNewContainer(before: ModelRecord, after: ModelRecord): boolean {
   const told = (model: ModelRecord) => {
     const launch = launchOf(model, { version: null, flags: null });
-    const { Env = [], ...spec } = specOf(launch, model, nowhere, null);
+    const { Env = [], ...spec } = specOf(launch, model, 0, nowhere, null);
     // The database keeps variables in an order of its own.
     return { ...spec, Env: [...Env].sort() };
   };
@@ -100,10 +109,16 @@ export function needsNewContainer(before: ModelRecord, after: ModelRecord): bool
 }
 
 /** The GPUs that the model was given; all of them where nobody knows which there are. None is a model that keeps to the CPU. */
-function deviceRequests({ gpus }: ModelRecord): Pick<NonNullable<ContainerSpec['HostConfig']>, 'DeviceRequests'> {
+function deviceRequests(
+  { gpus }: ModelRecord,
+  replica: number,
+): Pick<NonNullable<ContainerSpec['HostConfig']>, 'DeviceRequests'> {
   const nvidia = { Driver: 'nvidia', Capabilities: [['gpu']] };
   if (gpus === undefined) return { DeviceRequests: [{ ...nvidia, Count: -1 }] };
-  return gpus.length === 0 ? {} : { DeviceRequests: [{ ...nvidia, DeviceIDs: gpus.map(({ uuid }) => uuid) }] };
+  const own = gpus.filter((share) => share.replica === replica).map(({ uuid }) => uuid);
+  return own.length === 0 ? {} : { DeviceRequests: [{ ...nvidia, DeviceIDs: own }] };
 }
 
-export const containerName = (modelId: string): string => `cortex-model-${modelId}`;
+/** The first replica has the model's own name. */
+export const containerName = (modelId: string, replica: number): string =>
+  replica === 0 ? `cortex-model-${modelId}` : `cortex-model-${modelId}-${replica}`;

@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { decide, freshMemory, type Observed, restartLimit } from './decide.ts';
+import { decide, freshMemory, type Memory, type Observed, restartLimit } from './decide.ts';
 
-const wish = { wanted: 'running', specHash: 'a', startTimeoutMs: 60_000 } as const;
+const wish = {
+  wanted: 'running',
+  specHash: 'a',
+  startTimeoutMs: 60_000,
+  hungAfterMs: 30_000,
+  mayReplace: true,
+} as const;
 const seen = (status: string | null, probe: Observed['probe'] = null, specHash = 'a'): Observed => ({
-  container: status === null ? null : { id: 'c1', status, specHash },
+  container: status === null ? null : { id: 'c1', status, specHash, killed: false },
   probe,
   diagnosis: status === 'exited' ? { reason: 'bad file', hint: 'copy it' } : null,
 });
@@ -45,13 +51,13 @@ describe('what to do about a model', () => {
     });
   });
   it('starts a model again that had been ready, with growing pauses, and gives up in the end', () => {
-    let memory = { ...freshMemory, startedAtMs: 0, wasReady: true };
+    let memory: Memory = { ...freshMemory, startedAtMs: 0, readySinceMs: 0 };
     for (let round = 0; round < restartLimit; round += 1) {
       const decision = decide(wish, seen('exited'), memory, 100);
       expect(decision).toMatchObject({ step: { do: 'remove' }, state: 'starting' });
       expect(decide(wish, seen(null), decision.memory, 101).step).toEqual({ do: 'nothing' });
       expect(decide(wish, seen(null), decision.memory, decision.memory.retryAtMs).step).toEqual({ do: 'create' });
-      memory = { ...decision.memory, startedAtMs: 0, wasReady: true };
+      memory = { ...decision.memory, startedAtMs: 0, readySinceMs: 0 };
     }
     expect(decide(wish, seen('exited'), memory, 100).state).toBe('failed');
   });
@@ -64,5 +70,60 @@ describe('what to do about a model', () => {
       expect(decide(stop, seen(status), freshMemory, 0).step.do).toBe('remove');
     const failed = { ...freshMemory, failure: { reason: 'x', hint: 'y' } };
     expect(decide(stop, seen(null), failed, 0)).toMatchObject({ state: 'stopped', memory: freshMemory });
+  });
+
+  it('doubles the pause between starts up to a minute, and says when the next one is', () => {
+    let memory: Memory = { ...freshMemory, startedAtMs: 0, readySinceMs: 0 };
+    const pauses = Array.from({ length: restartLimit }, () => {
+      const decision = decide(wish, seen('exited'), memory, 0);
+      memory = { ...decision.memory, startedAtMs: 0 };
+      return decision.memory.retryAtMs;
+    });
+    expect(pauses).toEqual([1000, 2000, 4000, 8000, 16_000]);
+    const waiting = {
+      ...freshMemory,
+      restarts: 2,
+      retryAtMs: 5000,
+      lastFailure: { reason: 'bad file', hint: 'copy it' },
+    };
+    expect(decide(wish, seen(null), waiting, 2000)).toMatchObject({
+      state: 'starting',
+      reason: 'bad file; start 2 of 5 again in 3 s',
+      hint: 'copy it',
+    });
+  });
+  it('counts starts anew after ten minutes without trouble', () => {
+    const memory = { ...freshMemory, readySinceMs: 0, restarts: 4 };
+    expect(decide(wish, seen('running', 'ready'), memory, 599_000).memory.restarts).toBe(4);
+    expect(decide(wish, seen('running', 'ready'), memory, 600_000).memory.restarts).toBe(0);
+  });
+  it('starts a model again that somebody killed while it loaded', () => {
+    const killed = { ...seen('exited'), container: { id: 'c1', status: 'exited', specHash: 'a', killed: true } };
+    expect(decide(wish, killed, { ...freshMemory, startedAtMs: 0 }, 5)).toMatchObject({
+      state: 'starting',
+      step: { do: 'remove' },
+    });
+  });
+  it('gives a silent engine its time, then starts it anew', () => {
+    const ready = decide(wish, seen('running', 'ready'), freshMemory, 1000);
+    const first = decide(wish, seen('running', 'silent'), ready.memory, 21_000);
+    const silent = decide(wish, seen('running', 'silent'), first.memory, 41_000);
+    expect(silent).toMatchObject({
+      state: 'unhealthy',
+      step: { do: 'nothing' },
+      reason: 'the engine has not answered for 20 s',
+    });
+    expect(decide(wish, seen('running', 'ready'), silent.memory, 42_000).state).toBe('ready');
+    const hung = decide(wish, seen('running', 'silent'), silent.memory, 51_000);
+    expect(hung).toMatchObject({ state: 'starting', step: { do: 'remove' } });
+    expect(hung.memory.restarts).toBe(1);
+  });
+  it('lets a container of another specification serve while it may not be exchanged', () => {
+    const held = { ...wish, mayReplace: false };
+    expect(decide(held, seen('running', 'ready', 'old'), freshMemory, 0)).toMatchObject({
+      state: 'ready',
+      step: { do: 'nothing' },
+    });
+    expect(decide(held, seen('running', 'loading', 'old'), freshMemory, 0).step.do).toBe('remove');
   });
 });

@@ -37,4 +37,4 @@ export function readModel(input: unknown, before: NewModel | null): NewModel {
 
 /** The fields of a model that differ, with both values; a secret is shown hidden on both sides. */
 export const modelDifferences = (before: NewModel, after: NewModel): FieldChange[] =>
-  differences(before, after, ['name', 'served_name', 'task', 'folder', 'file']);
+  differences(before, after, ['name', 'served_name', 'task', 'folder', 'file', 'replicas']);

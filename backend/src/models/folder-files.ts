@@ -1,7 +1,7 @@
-import { constants } from 'node:fs';
-import { access, lstat, opendir, realpath, stat } from 'node:fs/promises';
+import { lstat, opendir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { CortexError } from '../../../contract/errors.ts';
+import { ModelFileError } from './formats/byte-source.ts';
 
 /** A regular file of a model folder. */
 export interface FolderFile {
@@ -15,8 +15,6 @@ export interface FolderFiles {
   readonly files: readonly FolderFile[];
   /** Links that lead out of the models folder: they are not followed. */
   readonly leaving: readonly string[];
-  /** Files that Cortex may not read. */
-  readonly unreadable: readonly string[];
   /** Whether the folder has more files than are looked at. */
   readonly isCut: boolean;
 }
@@ -26,12 +24,19 @@ export const mostFilesOfFolder = 2000;
 /** Subfolders count here too: they are only passed over. */
 const mostEntriesOfFolder = 100_000;
 
-/** The files of one folder by name; subfolders are not entered. @param path a real path */
+/**
+ * The files of one folder by name; subfolders are not entered.
+ * @param path a real path
+ * @throws ModelFileError where Cortex may not look into it
+ */
 export async function filesOfFolder(path: string, realRoot: string): Promise<FolderFiles> {
   const names: string[] = [];
   let isCut = false;
   let entries = 0;
-  for await (const entry of await opendir(path)) {
+  const folder = await opendir(path).catch((error: NodeJS.ErrnoException) => {
+    throw new ModelFileError(`Cortex may not look into this folder (${error.code ?? error.message})`);
+  });
+  for await (const entry of folder) {
     entries += 1;
     isCut = names.length === mostFilesOfFolder || entries > mostEntriesOfFolder;
     if (isCut) break;
@@ -39,15 +44,13 @@ export async function filesOfFolder(path: string, realRoot: string): Promise<Fol
   }
   const files: FolderFile[] = [];
   const leaving: string[] = [];
-  const unreadable: string[] = [];
   for (const name of names.sort((a, b) => a.localeCompare(b))) {
     const real = await realFile(join(path, name));
     if (real === null) continue;
     if (!real.path.startsWith(realRoot + sep)) leaving.push(name);
-    else if (!(await isReadable(real.path))) unreadable.push(name);
     else files.push({ name, ...real });
   }
-  return { files, leaving, unreadable, isCut };
+  return { files, leaving, isCut };
 }
 
 /** Where a path really leads; null where that is nowhere, or out of the models folder. */
@@ -65,12 +68,6 @@ async function realFile(path: string): Promise<{ path: string; sizeBytes: number
   const target = real === null ? null : await stat(real).catch(() => null);
   return real !== null && target?.isFile() ? { path: real, sizeBytes: target.size } : null;
 }
-
-const isReadable = (path: string) =>
-  access(path, constants.R_OK).then(
-    () => true,
-    () => false,
-  );
 
 /**
  * The real path of a folder below the root. Names come from a client: `..`, absolute paths and links out of the root are refused.

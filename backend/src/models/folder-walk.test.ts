@@ -96,6 +96,11 @@ describe('listModelFolders', () => {
     }
   });
 
+  it('says that models outside of any folder are not offered', async () => {
+    put('loose.gguf');
+    expect(await walk()).toEqual({ folders: [], incomplete: [expect.stringContaining('a folder of its own')] });
+  });
+
   it('has nothing to say of a root that is not there', async () => {
     expect(await listModelFolders(join(root, 'none'), () => [])).toEqual({ folders: [], incomplete: [] });
   });

@@ -24,7 +24,6 @@ export interface FolderWalk {
 }
 
 interface Progress {
-  readonly root: string;
   readonly realRoot: string;
   readonly bounds: WalkBounds;
   readonly deadline: number;
@@ -32,7 +31,10 @@ interface Progress {
   readonly found: FolderSummary[];
   readonly reached: Set<keyof WalkBounds>;
   entries: number;
+  hasLooseFiles: boolean;
 }
+
+const looseFiles = 'Models that lie in this folder itself are not offered: give each a folder of its own.';
 
 /**
  * Folders below the root that hold weights, by name. Links are not entered, so there is no way round in a circle; what
@@ -46,11 +48,17 @@ export async function listModelFolders(
   const realRoot = await realpath(root).catch(() => null);
   if (realRoot === null) return { folders: [], incomplete: [] };
   const deadline = performance.now() + bounds.timeMs;
-  const walk: Progress = { root, realRoot, bounds, deadline, usedBy, found: [], reached: new Set(), entries: 0 };
+  const walk: Progress = {
+    ...{ realRoot, bounds, deadline, usedBy },
+    ...{ found: [], reached: new Set(), entries: 0, hasLooseFiles: false },
+  };
   await visit(walk, '', 0);
   return {
     folders: walk.found.sort((a, b) => a.folder.localeCompare(b.folder)),
-    incomplete: [...walk.reached].map((bound) => describeBound(bound, bounds)),
+    incomplete: [
+      ...(walk.hasLooseFiles ? [looseFiles] : []),
+      ...[...walk.reached].map((bound) => describeBound(bound, bounds)),
+    ],
   };
 }
 
@@ -76,7 +84,8 @@ async function visit(walk: Progress, folder: string, depth: number): Promise<voi
     formats.add(format === 'gguf' ? 'gguf' : 'safetensors');
     sizeBytes += size;
   }
-  if (folder !== '' && formats.size > 0) {
+  if (folder === '') walk.hasLooseFiles = formats.size > 0;
+  else if (formats.size > 0) {
     walk.found.push({ folder, sizeBytes, formats: [...formats].sort(), used_by: walk.usedBy(folder) });
     if (walk.found.length >= walk.bounds.folders) walk.reached.add('folders');
   }

@@ -54,6 +54,7 @@ describe('a GGUF model', () => {
       {
         ...{ engine: 'llamacpp', task: 'generate', file: 'tiny.gguf', label: 'Cortex tiny test model', parts: 1 },
         ...{ sizeBytes: bytes.length, architecture: 'llama', context_length: 4096, quantization: 'F32', warnings: [] },
+        not_for: { engine: 'vllm', reason: expect.any(String) },
       },
     ]);
   });
@@ -136,7 +137,7 @@ describe('a GGUF model', () => {
     const { candidates, problems } = await inspect();
     expect(candidates).toEqual([]);
     expect(problems).toEqual([
-      { file: 'm.gguf', message: expect.stringMatching(/it is cut short: 100 of [\d,]+ bytes are missing\.$/) },
+      { file: 'm.gguf', message: expect.stringMatching(/it is cut short, 100 of [\d,]+ bytes missing\.$/) },
     ]);
   });
 
@@ -163,6 +164,14 @@ describe('a GGUF model', () => {
     expect(problems).toHaveLength(1);
     expect(problems[0]?.message).toContain(missing);
   });
+});
+
+it('a name from a file is shown on one line, and no longer than a name is', async () => {
+  write('m.gguf', gguf({ 'general.name': text(`\n\u001b[31m evil\u202e ${'x'.repeat(50_000)}`) }));
+  write('n.gguf', gguf({ 'general.name': text(' \n ') }));
+  const [first, second] = (await inspect()).candidates;
+  expect(first?.label).toMatch(/^\[31m evil x{50,90}$/);
+  expect(second?.label).toBe('n');
 });
 
 describe('a GGUF file that is no model', () => {

@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import type { Engine, FileRemark, FolderInspection } from '../../../contract/models.ts';
-import { filesOfFolder, mostFilesOfFolder, resolveFolder } from './folder-files.ts';
+import { type FolderFiles, filesOfFolder, mostFilesOfFolder, resolveFolder } from './folder-files.ts';
+import { ModelFileError } from './formats/byte-source.ts';
 import { ggufOffer } from './gguf-candidates.ts';
 import { provenanceOf } from './provenance.ts';
 import { safetensorsOffer } from './safetensors-candidate.ts';
@@ -22,7 +23,7 @@ export async function inspectModelFolder(
 ): Promise<FolderInspection> {
   const path = await resolveFolder(root, folder);
   const realRoot = await realpath(root);
-  const { files, leaving, unreadable, isCut } = await filesOfFolder(path, realRoot);
+  const { files, leaving, isCut, fault } = await lookInto(path, realRoot);
   const signal = AbortSignal.timeout(longestMs);
   const label = folder.split('/').at(-1) ?? folder;
   const offers = [
@@ -33,12 +34,9 @@ export async function inspectModelFolder(
   const notes = offers.flatMap((offer) => offer.notes);
   const problems: FileRemark[] = [
     ...leaving.map((file) => ({ file, message: leavingMessage })),
-    ...unreadable.map((file) => ({
-      file,
-      message: 'Cortex may not read this file: give it to everybody, or to its user.',
-    })),
     ...offers.flatMap((offer) => offer.problems),
   ];
+  if (fault !== null) problems.push({ file: null, message: fault });
   if (isCut) {
     const message = `This folder has more than ${mostFilesOfFolder.toLocaleString('en')} files; those beyond were not looked at.`;
     problems.push({ file: null, message });
@@ -54,6 +52,15 @@ export async function inspectModelFolder(
     files: files.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
     ...(await provenanceOf(path, realRoot, files, license)),
   };
+}
+
+async function lookInto(path: string, realRoot: string): Promise<FolderFiles & { readonly fault: string | null }> {
+  try {
+    return { ...(await filesOfFolder(path, realRoot)), fault: null };
+  } catch (error) {
+    if (!(error instanceof ModelFileError)) throw error;
+    return { files: [], leaving: [], isCut: false, fault: `${error.message}.` };
+  }
 }
 
 const leavingMessage = 'This is a link to a file outside of the models folder: copy the file itself here.';

@@ -1,12 +1,12 @@
 import type { Candidate, FileRemark } from '../../../contract/models.ts';
-import { architectureDoubt } from '../engines/architectures.ts';
+import { architectureDoubt, unfitEngine } from '../engines/architectures.ts';
 import { llamacppCompanions, llamacppEncoders } from '../engines/llamacpp-architectures.ts';
 import type { FolderFile } from './folder-files.ts';
 import { ModelFileError } from './formats/byte-source.ts';
 import { ggufFileTypes } from './formats/ggml-types.ts';
 import { type GgufModel, readGgufModel } from './formats/gguf.ts';
 import { type GgufSet, ggufSets } from './gguf-sets.ts';
-import type { Offer } from './offer.ts';
+import { type Offer, printable } from './offer.ts';
 
 interface ReadSet {
   readonly set: GgufSet;
@@ -34,7 +34,7 @@ export async function ggufOffer(
       else notes.push({ file: set.first, message: note });
     } catch (error) {
       if (!(error instanceof ModelFileError)) throw error;
-      const message = `This is not a GGUF file that can be loaded: ${error.message}.`;
+      const message = `This file can't be loaded: ${error.message}.`;
       problems.push({ file: error.file ?? set.first, message });
     }
   }
@@ -90,6 +90,7 @@ function candidateOf(set: GgufSet, model: GgufModel, version: string | null): Ca
     architecture,
     context_length: numberOf(model, `${architecture}.context_length`),
     quantization: quantizationOf(model),
+    not_for: unfitEngine('llamacpp'),
     warnings: warningsOf(model, architecture, task, pooling, version),
   };
 }
@@ -135,7 +136,8 @@ function quantizationOf(model: GgufModel): string | null {
 
 function textOf({ metadata }: GgufModel, key: string): string | null {
   const value = metadata.get(key);
-  return typeof value === 'string' && value !== '' ? value : null;
+  const shown = typeof value === 'string' ? printable(value) : '';
+  return shown === '' ? null : shown;
 }
 
 function numberOf({ metadata }: GgufModel, key: string): number | null {

@@ -19,7 +19,7 @@ const holder = (name: string, stays: boolean, ...shares: [string, number][]): Gp
   modelId: name,
   servedName: name,
   stays,
-  shares: shares.map(([uuid, gib]) => ({ uuid, bytes: gib * GiB })),
+  shares: shares.map(([uuid, gib]) => ({ uuid, bytes: gib * GiB, replica: 0 })),
 });
 const host = { totalBytes: 256 * GiB, availableBytes: 200 * GiB };
 

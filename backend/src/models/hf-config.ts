@@ -1,5 +1,6 @@
 import type { Task } from '../../../contract/models.ts';
 import { vllmEmbedders } from '../engines/vllm-architectures.ts';
+import { printable } from './offer.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -84,7 +85,7 @@ function quantizationOf(config: Json): string | null {
 }
 
 function methodOf(found: Json): string {
-  const method = typeof found.quant_method === 'string' ? found.quant_method.slice(0, 40) : 'quantised';
+  const method = typeof found.quant_method === 'string' ? printable(found.quant_method) : 'quantised';
   const name = /^(awq|gptq|fp8|aqlm|hqq|mxfp4)$/i.test(method) ? method.toUpperCase() : method;
   const bits = countOf(found.bits) ?? countOf(found.w_bit) ?? (found.load_in_4bit === true ? 4 : null);
   return bits === null ? name : `${name} ${bits}-bit`;
@@ -94,9 +95,7 @@ const countOf = (value: unknown): number | null =>
   typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : null;
 
 const textsOf = (value: unknown): string[] =>
-  Array.isArray(value)
-    ? value.filter((one): one is string => typeof one === 'string' && one.length <= 200).slice(0, 16)
-    : [];
+  Array.isArray(value) ? value.slice(0, 16).flatMap((one) => (typeof one === 'string' ? printable(one) : [])) : [];
 
 function objectOf(value: unknown): Json | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;

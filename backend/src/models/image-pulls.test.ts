@@ -87,7 +87,7 @@ describe('pulling an image', () => {
     await expect(new ImagePulls(images, 0.05).pull(image)).rejects.toMatchObject({ code: 'image_pull_timeout' });
   });
 
-  // As Docker 20.10 and 26.1 say it.
+  // As Docker 20.10 and 26.1 say it, the latter on both of its image stores.
   it.each([
     ['write /var/lib/docker/tmp/GetImageBlob1: no space left on device', 'image_pull_no_space'],
     ['failed to register layer: write /usr/lib/x.so: no space left on device', 'image_pull_no_space'],
@@ -96,6 +96,8 @@ describe('pulling an image', () => {
       'image_pull_denied',
     ],
     ['Head "https://ghcr.io/v2/x/manifests/v1": unauthorized', 'image_pull_denied'],
+    ['unexpected status from HEAD request to http://r/v2/x/manifests/v1: 403 Forbidden', 'image_pull_denied'],
+    ['failed to resolve reference "ghcr.io/some/image:v1": ghcr.io/some/image:v1: not found', 'image_not_in_registry'],
     ['manifest unknown: manifest unknown', 'image_not_in_registry'],
     ['manifest for ghcr.io/some/image:v1 not found: manifest unknown: manifest unknown', 'image_not_in_registry'],
     ['Get "https://ghcr.io/v2/": dial tcp: lookup ghcr.io on 10.0.0.2:53: no such host', 'image_pull_unreachable'],

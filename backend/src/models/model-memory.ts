@@ -1,7 +1,7 @@
 import { freemem, totalmem } from 'node:os';
 import { CortexError } from '../../../contract/errors.ts';
 import type { GpuInventory, GpuShare, MemoryPlan, MemoryReport } from '../../../contract/memory.ts';
-import type { NewModel } from '../../../contract/models.ts';
+import type { ModelState, NewModel } from '../../../contract/models.ts';
 import { findMemoryReport, putMemoryReport, setModelGpus } from '../db/memory-report-records.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import type { Executor } from '../db/schema.ts';
@@ -10,14 +10,14 @@ import { memoryModel } from '../engines/memory/options.ts';
 import { figuresOf, planMemory } from '../engines/memory/plan.ts';
 import { reportedMemory } from '../engines/memory/reported.ts';
 import type { ModelShape } from '../engines/memory/shape.ts';
-import { chooseGpus, type GpuHolder, gpuRooms, holderNames } from './gpu-assignment.ts';
+import { chooseGpus, freeBytes, type GpuHolder, gpuRooms, holderNames } from './gpu-assignment.ts';
 
 export interface ModelMemoryOptions {
   readonly db: Executor;
   readonly inventory: () => Promise<GpuInventory>;
   readonly listModels: () => Promise<readonly ModelRecord[]>;
-  /** Whether nothing of the model runs any more, so that it holds no memory. */
-  readonly isGone: (modelId: string) => boolean;
+  /** As it was last seen; undefined before the first look. */
+  readonly stateOf: (modelId: string) => ModelState | undefined;
   /** Null where the model's files don't tell its shape. */
   readonly shapeOf: (model: NewModel) => Promise<ModelShape | null>;
   readonly logs: (modelId: string, tail: number) => Promise<string[]>;
@@ -49,32 +49,64 @@ export class ModelMemory {
 
   /**
    * Where a model's memory would go if it started now.
-   * @param modelId of the model itself where it is one already
+   * @param before the model itself where it is one already
+   * @param version of its engine; left out, the one that its image told last
    */
-  async plan(model: NewModel, modelId: string | null, version?: string | null): Promise<MemoryPlan | null> {
+  async plan(model: NewModel, before: ModelRecord | null, version?: string | null): Promise<MemoryPlan | null> {
     const shape = await this.#options.shapeOf(model);
     if (shape === null) return null;
-    const holders = await this.#holders(modelId);
-    return planFor({ model, shape, version: this.#versionOf(model, version) }, await this.#usable(), holders).plan;
+    const question = { model, kept: idsOf(before, 0), shape, version: this.#versionOf(model, version) };
+    return planFor(question, await this.#usable(), await this.#holders(before?.id ?? null)).plan;
   }
 
   /**
-   * Gives a model its GPUs for the start that follows.
-   * @throws CortexError gpu_memory_held where it would fit if others did not hold the memory
+   * Gives a model its GPUs and starts it before another one is given any.
+   * @throws CortexError gpu_memory_held where it would fit if others did not hold the memory; then it is not started
    */
-  reserve(record: ModelRecord, version: string | null): Promise<void> {
-    const given = this.#giving.then(() => this.#reserve(record, version));
-    this.#giving = given.catch(() => undefined);
-    return given;
+  reserve<T>(record: ModelRecord, version: string | null | undefined, start: () => Promise<T>): Promise<T> {
+    const started = this.#giving.then(async () => {
+      await this.#reserve(record, version);
+      return start();
+    });
+    this.#giving = started.catch(() => undefined);
+    return started;
   }
 
-  async #reserve(record: ModelRecord, version: string | null): Promise<void> {
+  /** Whether the GPUs of a replica have free just now what it was given of them. */
+  async isFree({ gpus = [] }: ModelRecord, replica: number): Promise<boolean> {
+    const shares = gpus.filter((share) => share.replica === replica);
+    if (shares.length === 0) return true;
+    const free = freeBytes(
+      await this.#options.inventory(),
+      shares.map(({ uuid }) => uuid),
+    );
+    return shares.every(({ bytes }, at) => (free[at] ?? 0) >= bytes);
+  }
+
+  async #reserve(record: ModelRecord, version: string | null | undefined): Promise<void> {
     const { db, shapeOf } = this.#options;
     const inventory = await this.#usable();
     const shape = inventory.gpus.length === 0 ? null : await shapeOf(record);
     if (shape === null) return setModelGpus(db, record.id, null);
     const question = { model: record, shape, version: this.#versionOf(record, version) };
-    const holders = await this.#holders(record.id);
+    const others = await this.#holders(record.id);
+    const shares: GpuShare[] = [];
+    for (let replica = 0; replica < record.replicas; replica += 1) {
+      const earlier = { modelId: record.id, servedName: record.served_name, shares, stays: true };
+      const kept = idsOf(record, replica);
+      shares.push(...this.#sharesOf(record, { ...question, kept }, replica, inventory, [...others, earlier]));
+    }
+    await setModelGpus(db, record.id, shares);
+  }
+
+  /** @throws CortexError gpu_memory_held */
+  #sharesOf(
+    record: ModelRecord,
+    question: Question,
+    replica: number,
+    inventory: GpuInventory,
+    holders: readonly GpuHolder[],
+  ): GpuShare[] {
     const { plan, shares } = planFor(question, inventory, holders);
     const alone = planFor(
       question,
@@ -94,7 +126,7 @@ export class ModelMemory {
         holders: holderNames(holders).join(', '),
       });
     }
-    await setModelGpus(db, record.id, shares);
+    return shares.map((share) => ({ ...share, replica }));
   }
 
   /** Reads what an engine that became ready said of its memory. A log that tells nothing leaves the last report as it is. */
@@ -110,7 +142,7 @@ export class ModelMemory {
   async #keepReport(record: ModelRecord): Promise<void> {
     const reported = reportedMemory(record.engine, await this.#options.logs(record.id, startLines));
     if (reported === null) return;
-    const plan = await this.plan(record, record.id);
+    const plan = await this.plan(record, record);
     const planned = plan === null ? null : figuresOf(plan);
     await putMemoryReport(this.#options.db, record.id, { at: new Date().toISOString(), planned, reported });
   }
@@ -118,7 +150,7 @@ export class ModelMemory {
   /** Where its memory goes, and what its engine said when it last became ready. */
   async overview(record: ModelRecord): Promise<{ plan: MemoryPlan | null; report: MemoryReport | null }> {
     const [plan, report] = await Promise.all([
-      this.plan(record, record.id),
+      this.plan(record, record),
       findMemoryReport(this.#options.db, record.id),
     ]);
     return { plan, report };
@@ -144,30 +176,36 @@ export class ModelMemory {
   }
 
   async #holders(modelId: string | null): Promise<GpuHolder[]> {
-    const { listModels, isGone } = this.#options;
+    const { listModels, stateOf } = this.#options;
     return (await listModels()).flatMap(({ id, served_name, wanted, gpus = [] }) => {
-      const stays = wanted === 'running' && id !== modelId;
-      if (!stays && isGone(id)) return [];
+      const state = stateOf(id);
+      const stays = wanted === 'running' && state !== 'failed' && id !== modelId;
+      if (!stays && (state === undefined || state === 'stopped' || state === 'failed')) return [];
       return [{ modelId: id, servedName: served_name, shares: gpus, stays }];
     });
   }
 }
 
 interface Question {
-  readonly model: NewModel & { readonly gpus?: readonly GpuShare[] };
+  readonly model: NewModel;
+  /** The GPUs of its last start. */
+  readonly kept: readonly string[];
   readonly shape: ModelShape;
   readonly version: string | null;
 }
 
-function planFor({ model, shape, version }: Question, inventory: GpuInventory, holders: readonly GpuHolder[]) {
+const idsOf = (record: ModelRecord | null, replica: number): string[] =>
+  (record?.gpus ?? []).filter((share) => share.replica === replica).map(({ uuid }) => uuid);
+
+/** One replica's plan. */
+function planFor({ model, kept, shape, version }: Question, inventory: GpuInventory, holders: readonly GpuHolder[]) {
   const host = { totalBytes: totalmem(), availableBytes: freemem() };
   const question = { model: memoryModel(model), shape, version };
-  const kept = (model.gpus ?? []).map(({ uuid }) => uuid);
   const gpus =
     inventory.source === 'docker' ? null : chooseGpus(question, gpuRooms(inventory.gpus, holders), host, kept);
   const plan = planMemory({ ...question, room: { gpus, host } });
   const shares = plan.devices.flatMap(({ uuid, planned_bytes }) =>
-    uuid === null ? [] : [{ uuid, bytes: planned_bytes }],
+    uuid === null ? [] : [{ uuid, bytes: planned_bytes, replica: 0 }],
   );
   return { plan, shares };
 }

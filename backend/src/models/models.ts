@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Kysely } from 'kysely';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
@@ -13,6 +14,7 @@ import type {
   ModelEvent,
   ModelState,
   NewModel,
+  ReplicaState,
 } from '../../../contract/models.ts';
 import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import type { Config } from '../config.ts';
@@ -20,6 +22,7 @@ import { refuseStale, updateModel } from '../db/model-changes.ts';
 import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
 import type { Database } from '../db/schema.ts';
 import { versionInName } from '../engines/help.ts';
+import { weightBytes } from '../engines/memory/shape.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { factsOfName, needsNewContainer } from './container-spec.ts';
@@ -34,6 +37,7 @@ import { ModelMemory, type ModelMemoryOptions } from './model-memory.ts';
 import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
+import type { StepOptions } from './replica-steps.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
@@ -44,6 +48,8 @@ export interface ModelsOptions {
   readonly config: Config;
   readonly rootSecret: Buffer;
   readonly gpus: ModelMemoryOptions['inventory'];
+  /** What the gateway tells of requests that are under way. */
+  readonly serving: Pick<StepOptions, 'openRequests' | 'settleMs'>;
   readonly logger: SupervisorLogger;
 }
 
@@ -53,11 +59,12 @@ interface Shown {
   readonly state: ModelState;
   readonly reason: string | null;
   readonly hint: string | null;
+  readonly replicas: readonly ReplicaState[];
   readonly since: string;
 }
 
-/** Nothing runs in them; so it is before the first look as well. */
-const restingStates: ReadonlySet<ModelState | undefined> = new Set(['stopped', 'failed', undefined]);
+/** Hard disks and network shares read so much; SSDs ten times as much. */
+const slowDiskBytesPerSecond = 50e6;
 
 /** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
 export class Models {
@@ -65,20 +72,22 @@ export class Models {
   readonly #gate: ImageGate;
   readonly #supervisor: Supervisor;
   readonly #memory: ModelMemory;
+  readonly #shapes: ModelShapes;
   readonly #feed = new ChangeFeed<Change>();
   readonly #shown = new Map<string, Shown>();
 
   constructor(options: ModelsOptions) {
     this.#options = options;
     const { settings } = options.config;
+    const { serving } = options;
     this.#gate = options.gate;
-    const shapes = new ModelShapes(this.#root);
+    this.#shapes = new ModelShapes(this.#root);
     this.#memory = new ModelMemory({
       db: options.db,
       inventory: options.gpus,
       listModels: () => listModels(options.db),
-      isGone: (modelId) => restingStates.has(this.#shown.get(modelId)?.state),
-      shapeOf: (model) => shapes.shapeOf(model),
+      stateOf: (modelId) => this.#shown.get(modelId)?.state,
+      shapeOf: (model) => this.#shapes.shapeOf(model),
       logs: (id, tail) => this.logs(id, tail),
       logger: options.logger,
     });
@@ -86,7 +95,11 @@ export class Models {
       room: options.room,
       gate: this.#gate,
       listModels: () => listModels(options.db),
-      startTimeoutMs: settings.MODEL_START_TIMEOUT_SECONDS * 1000,
+      ...serving,
+      startTimeoutMs: (record) => this.#startTimeoutMs(record),
+      hungAfterMs: settings.MODEL_HUNG_SECONDS * 1000,
+      drainMs: settings.MODEL_DRAIN_SECONDS * 1000,
+      gpusFree: (record, replica) => this.#memory.isFree(record, replica),
       rootSecret: options.rootSecret,
       onObserved: (models) => this.#observed(models),
       onStep: (modelId, state, text) => this.#tell(modelId, 'step', state, text),
@@ -107,8 +120,8 @@ export class Models {
     const image = this.#image(record.engine);
     const facts = (await this.#gate.check(image)) ? await this.#options.room.ask(record.engine) : null;
     if (facts !== null) checkOptions(record, image, facts);
-    await this.#memory.reserve(record, (facts ?? factsOfName(record.engine, image)).version);
-    return this.#want(id, 'running');
+    const { version } = facts ?? factsOfName(record.engine, image);
+    return this.#memory.reserve(record, version, () => this.#want(id, 'running'));
   }
 
   /** Begins to look after the models. */
@@ -153,7 +166,7 @@ export class Models {
   /**
    * Changes a model. A running one whose engine has to be told starts anew; a failed one is tried again.
    * @throws CortexError model_changed, conflict, invalid_request, folder_not_found, folder_outside, folder_without_model,
-   * engine_unfit, engine_option_unsupported; then nothing is changed
+   * engine_unfit, engine_option_unsupported, gpu_memory_held; then nothing is changed
    */
   async update(id: string, edit: ModelEdit, username: string): Promise<Model> {
     const { db, logger } = this.#options;
@@ -163,10 +176,15 @@ export class Models {
     const fields = modelDifferences(before, model).map(({ field }) => field);
     if (fields.length === 0) return this.#show(before);
     await this.check(model);
-    const record = await updateModel(db, { id, version: edit.version, model, fields, username });
+    // An edit does not change the engine, so the two are of one kind.
+    const after = { ...before, ...model } as ModelRecord;
+    const write = () => updateModel(db, { id, version: edit.version, model, fields, username });
+    const claims = after.replicas !== before.replicas || needsNewContainer(before, after);
+    const record =
+      before.wanted === 'running' && claims ? await this.#memory.reserve(after, undefined, write) : await write();
     if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
     logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
-    if (needsNewContainer(before, record)) this.#supervisor.forget(id);
+    if (needsNewContainer(before, record)) this.#supervisor.forget(before);
     const shown = this.#show(record);
     this.#feed.publish({ model: shown });
     this.#supervisor.wake();
@@ -181,7 +199,7 @@ export class Models {
       gate: this.#gate,
       listModels: () => listModels(db),
       checkFolder: (model) => this.#checkFolder(model),
-      memoryOf: (model, version) => this.#memory.plan(model, null, version),
+      memoryOf: (model, before, version) => this.#memory.plan(model, before, version),
     });
   }
 
@@ -200,17 +218,18 @@ export class Models {
 
   /** Removes the record; the supervisor removes its container as one that nobody wants. The files stay. */
   async delete(id: string): Promise<void> {
-    if (!(await deleteModel(this.#options.db, id))) throw new CortexError('not_found', { what: 'model', id });
+    const record = await this.#find(id);
+    await deleteModel(this.#options.db, id);
     this.#shown.delete(id);
-    this.#supervisor.forget(id);
+    this.#supervisor.forget(record);
     this.#feed.publish({ deleted: id });
     this.#supervisor.wake();
   }
 
-  async logs(id: string, tail: number): Promise<string[]> {
+  async logs(id: string, tail: number, replica = 0): Promise<string[]> {
     await this.#find(id);
     const lines: string[] = [];
-    for await (const line of this.#options.room.logs(id, { tail })) lines.push(line);
+    for await (const line of this.#options.room.logs(id, replica, { tail })) lines.push(line);
     return lines;
   }
 
@@ -246,13 +265,20 @@ export class Models {
 
   async #want(id: string, wanted: 'running' | 'stopped'): Promise<Model> {
     await setWanted(this.#options.db, id, wanted);
-    this.#supervisor.forget(id);
-    this.#supervisor.wake();
     const record = await this.#find(id);
+    this.#supervisor.forget(record);
+    this.#supervisor.wake();
     const state: ModelState = wanted === 'running' ? 'starting' : 'stopping';
     if (this.#shown.get(id)?.state !== (wanted === 'running' ? 'ready' : 'stopped'))
-      this.#remember(record, state, null, null);
+      this.#remember(record, { state, reason: null, hint: null, replicas: this.#shown.get(id)?.replicas ?? [] });
     return this.#show(record);
+  }
+
+  /** A large model on a slow disk takes longer than any one time. */
+  async #startTimeoutMs({ folder, file }: ModelRecord): Promise<number> {
+    const shape = await this.#shapes.shapeOf({ folder, file });
+    const readingMs = shape === null ? 0 : (weightBytes(shape.weights) / slowDiskBytesPerSecond) * 1000;
+    return Math.max(this.#options.config.settings.MODEL_START_TIMEOUT_SECONDS * 1000, readingMs);
   }
 
   async #checkFolder(model: NewModel): Promise<void> {
@@ -286,26 +312,27 @@ export class Models {
   }
 
   #observed(models: readonly ObservedModel[]): void {
-    for (const { record, state, reason, hint } of models) {
-      if (state === 'ready' && this.#shown.get(record.id)?.state !== 'ready') this.#memory.hear(record);
-      this.#remember(record, state, reason, hint);
+    for (const { record, ...found } of models) {
+      if (found.state === 'ready' && this.#shown.get(record.id)?.state !== 'ready') this.#memory.hear(record);
+      this.#remember(record, found);
     }
     this.#options.table.replaceModels(
-      models.map(({ record, state, endpoint }) => ({
+      models.map(({ record, state, endpoints }) => ({
         modelId: record.id,
         servedName: record.served_name,
         task: record.task,
         state,
         createdAtMs: Date.parse(record.createdAt),
-        endpoints: endpoint === null ? [] : [endpoint],
+        endpoints,
       })),
     );
   }
 
-  #remember(record: ModelRecord, state: ModelState, reason: string | null, hint: string | null): void {
+  #remember(record: ModelRecord, { state, reason, hint, replicas }: Omit<Shown, 'since'>): void {
     const before = this.#shown.get(record.id);
-    if (before?.state === state && before.reason === reason) return;
-    this.#shown.set(record.id, { state, reason, hint, since: new Date().toISOString() });
+    if (before?.state === state && before.reason === reason && isDeepStrictEqual(before.replicas, replicas)) return;
+    const since = before?.state === state ? before.since : new Date().toISOString();
+    this.#shown.set(record.id, { state, reason, hint, replicas, since });
     this.#feed.publish({ model: this.#show(record) });
     if (before?.state !== state) this.#tell(record.id, 'state', state, reason === null ? state : `${state}: ${reason}`);
   }
@@ -316,7 +343,10 @@ export class Models {
 
   #show(record: ModelRecord): Model {
     const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt, version } = record;
-    const shown = this.#shown.get(id) ?? { state: 'stopped' as const, reason: null, hint: null, since: createdAt };
+    const { replicas: replica_states, ...shown } = this.#shown.get(id) ?? {
+      ...{ state: 'stopped' as const, reason: null, hint: null, replicas: [] },
+      since: createdAt,
+    };
     return {
       id,
       name,
@@ -327,6 +357,8 @@ export class Models {
       file,
       options: shownOptions(options),
       image: this.#image(engine),
+      replicas: record.replicas,
+      replica_states: [...replica_states],
       wanted,
       ...shown,
       created_at: createdAt,

@@ -21,7 +21,11 @@ export interface PlanContext {
   readonly listModels: () => Promise<readonly ModelRecord[]>;
   /** Throws where the folder can't serve the model. */
   readonly checkFolder: (model: NewModel) => Promise<void>;
-  readonly memoryOf: (model: NewModel, version: string | null) => Promise<LaunchPlan['memory']>;
+  readonly memoryOf: (
+    model: NewModel,
+    before: ModelRecord | null,
+    version: string | null,
+  ) => Promise<LaunchPlan['memory']>;
 }
 
 const issueOf = (error: unknown, field: string | null = null): PlanIssue => {
@@ -69,7 +73,7 @@ export async function planDraft(draft: ModelDraft, context: PlanContext): Promis
     ...plan,
     restarts: before?.wanted === 'running' && needsNewContainer(before, { ...model, ...nobody }),
     issues,
-    memory: await context.memoryOf(model, facts.version),
+    memory: await context.memoryOf(model, before, facts.version),
     env: [...(spec.Env ?? [])],
     command: shownArguments([...(spec.Entrypoint ?? []), ...(spec.Cmd ?? [])]),
     mounts: (spec.HostConfig?.Mounts ?? []).flatMap((mount) =>

@@ -3,8 +3,8 @@ import { parseImageReference } from '../../../offline/image-reference.ts';
 
 const noSpace = /no space left on device|disk quota exceeded/i;
 const denied =
-  /pull access denied|unauthorized|authentication required|no basic auth credentials|^denied\b|: denied\b/i;
-const unknown = /manifest unknown|manifest for \S+ not found|name unknown|repository \S+ not found|^\S+: not found$/i;
+  /pull access denied|unauthorized|authentication required|no basic auth credentials|^denied\b|: denied\b|403 Forbidden/i;
+const unknown = /manifest unknown|manifest for \S+ not found|name unknown|repository \S+ not found|: not found$/i;
 const unreachable =
   /dial tcp|no such host|i\/o timeout|TLS handshake|connection (?:refused|reset)|network is unreachable|proxyconnect|unexpected EOF|Client\.Timeout|server gave HTTP response/i;
 

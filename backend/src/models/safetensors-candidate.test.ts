@@ -40,6 +40,7 @@ describe('a safetensors model', () => {
       {
         ...{ engine: 'vllm', task: 'generate', file: null, label: 'model', parts: 1, architecture: 'LlamaForCausalLM' },
         ...{ sizeBytes: weights('a', 'b').length, context_length: 8192, quantization: 'BF16', warnings: [] },
+        not_for: { engine: 'llamacpp', reason: expect.any(String) },
       },
     ]);
   });

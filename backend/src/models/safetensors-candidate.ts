@@ -1,11 +1,11 @@
 import type { Candidate, FileRemark } from '../../../contract/models.ts';
-import { architectureDoubt } from '../engines/architectures.ts';
+import { architectureDoubt, unfitEngine } from '../engines/architectures.ts';
 import type { FolderFile } from './folder-files.ts';
 import { ModelFileError } from './formats/byte-source.ts';
 import { readConfigFile, readShardIndex } from './formats/json-file.ts';
 import { readShards, type SafetensorsTensor } from './formats/safetensors.ts';
 import { configFacts } from './hf-config.ts';
-import type { Offer } from './offer.ts';
+import { type Offer, printable } from './offer.ts';
 import { indexOf, isAdapter, type ShardSet, shardSet } from './shard-sets.ts';
 import { hasChatTemplate, tokenizerFault } from './tokenizer-files.ts';
 
@@ -93,6 +93,7 @@ async function candidateOf(
         ? longestSentence
         : facts.contextLength,
     quantization,
+    not_for: unfitEngine('vllm'),
     warnings: warnings.filter((warning) => warning !== null),
   };
 }
@@ -101,7 +102,7 @@ async function candidateOf(
 function modeloptMethod(config: Readonly<Record<string, unknown>> | null): string | null {
   const { quantization } = config ?? {};
   if (typeof quantization !== 'object' || quantization === null || !('quant_algo' in quantization)) return null;
-  return typeof quantization.quant_algo === 'string' ? quantization.quant_algo.slice(0, 40) : null;
+  return typeof quantization.quant_algo === 'string' ? printable(quantization.quant_algo) : null;
 }
 
 /** The dtype that most of the bytes have. */

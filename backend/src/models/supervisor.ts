@@ -1,59 +1,56 @@
 import { hkdfSync } from 'node:crypto';
-import { Agent, request } from 'undici';
 import { CortexError } from '../../../contract/errors.ts';
-import type { ModelState } from '../../../contract/models.ts';
+import type { ReplicaState } from '../../../contract/models.ts';
 import type { ModelRecord } from '../db/model-records.ts';
-import { diagnose } from '../engines/diagnosis.ts';
 import type { Endpoint } from '../routing/table.ts';
-import { containerName, factsOfName, labels, launchOf } from './container-spec.ts';
-import { type Decision, decide, freshMemory, type Memory, type Observed } from './decide.ts';
-import type { EngineContainer, EngineRoom } from './engine-room/room.ts';
-import type { ImageGate } from './image-gate.ts';
-import { checkOptions } from './option-check.ts';
+import { factsOfName, launchOf } from './container-spec.ts';
+import { countRestart, type Decision, decide, freshMemory, type Memory, type Observed, type Step } from './decide.ts';
+import { EngineLook } from './engine-look.ts';
+import type { RoomContainer } from './engine-room/room.ts';
+import { type ModelSummary, type ReplicaFinding, summarise } from './model-summary.ts';
+import { keyOfReplica, type Replica, ReplicaSteps, type StepOptions } from './replica-steps.ts';
 
 export interface SupervisorLogger {
   info(details: object, message: string): void;
   warn(details: object, message: string): void;
 }
 
-export interface SupervisorOptions {
-  readonly room: EngineRoom;
-  readonly gate: ImageGate;
+export interface SupervisorOptions extends Omit<StepOptions, 'keyOf'> {
   readonly listModels: () => Promise<ModelRecord[]>;
-  readonly startTimeoutMs: number;
+  /** How long a start may take, by what it has to read. */
+  readonly startTimeoutMs: (record: ModelRecord) => Promise<number>;
+  /** After so long without an answer an engine that had been ready is started anew. */
+  readonly hungAfterMs: number;
   readonly rootSecret: Buffer;
   /** Called after each look with what was found. */
   readonly onObserved: (models: readonly ObservedModel[]) => void;
-  readonly onStep: (modelId: string, state: ModelState, text: string) => void;
   readonly logger: SupervisorLogger;
 }
 
-export interface ObservedModel {
+export interface ObservedModel extends ModelSummary {
   readonly record: ModelRecord;
-  readonly state: ModelState;
-  readonly reason: string | null;
-  readonly hint: string | null;
-  readonly endpoint: Endpoint | null;
+  readonly replicas: readonly ReplicaState[];
+  readonly endpoints: readonly Endpoint[];
 }
 
 const busyLookMs = 500;
 const calmLookMs = 10_000;
-const probeTimeoutMs = 2_000;
-const diagnosisLines = 200;
-const stopSeconds = 10;
+const eventsAgainMs = 2_000;
 
 /**
  * Brings what runs and what is wanted together, from any starting point.
  * Invariants: the state is read anew in each look and never remembered as truth; Docker's events and requests only wake it;
- * no two operations run on one model at once; stopping Cortex stops no engine.
+ * no two steps run at one replica at once; stopping Cortex stops no engine.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
+  readonly #look: EngineLook;
+  readonly #steps: ReplicaSteps;
+  /** By the replica's key. */
   readonly #memory = new Map<string, Memory>();
-  readonly #busy = new Set<string>();
-  readonly #pulls = new Map<string, AbortController>();
   readonly #stopping = new AbortController();
-  readonly #probes = new Agent({ connect: { timeout: probeTimeoutMs } });
+  /** Decided steps; they begin when the routing table has heard what was found. */
+  readonly #next: (() => void)[] = [];
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
   #lookAgain = false;
@@ -61,6 +58,8 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#look = new EngineLook(options.room);
+    this.#steps = new ReplicaSteps({ ...options, keyOf: (modelId) => this.engineKey(modelId) });
   }
 
   start(): void {
@@ -70,9 +69,10 @@ export class Supervisor {
 
   async close(): Promise<void> {
     this.#stopping.abort();
+    this.#steps.close();
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#looking;
-    await this.#probes.destroy();
+    await this.#look.close();
   }
 
   /** Looks now; while a look runs, once more after it. */
@@ -83,7 +83,7 @@ export class Supervisor {
       return;
     }
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#looking = this.#look().finally(() => {
+    this.#looking = this.#lookAtAll().finally(() => {
       this.#looking = null;
       if (this.#lookAgain) {
         this.#lookAgain = false;
@@ -92,27 +92,36 @@ export class Supervisor {
     });
   }
 
-  /** Forgets a model's failure, so that it is tried again. */
-  forget(modelId: string): void {
-    this.#memory.delete(modelId);
+  /** Forgets a model's failures, so that it is tried again. */
+  forget(record: ModelRecord): void {
+    for (let index = 0; index < record.replicas; index += 1) this.#memory.delete(keyOfReplica({ record, index }));
   }
 
   engineKey(modelId: string): string {
     return Buffer.from(hkdfSync('sha256', this.#options.rootSecret, '', `engine:${modelId}`, 32)).toString('base64url');
   }
 
-  async #look(): Promise<void> {
+  async #lookAtAll(): Promise<void> {
     let busy = true;
     try {
       const records = await this.#options.listModels();
-      const isWanted = (id: string) => records.some((record) => record.id === id && record.wanted === 'running');
-      for (const [modelId, pull] of this.#pulls) if (!isWanted(modelId)) pull.abort();
+      const wanted = new Set(
+        records
+          .filter((record) => record.wanted === 'running')
+          .flatMap(replicasOf)
+          .map(keyOfReplica),
+      );
+      this.#steps.keepPulls((key) => wanted.has(key));
       const found = await this.#containersByModel(records);
       const observed = await Promise.all(
-        records.map((record) => this.#lookAt(record, found === null ? undefined : (found.get(record.id) ?? null))),
+        records.map((record) =>
+          found === null ? this.#withoutDocker(record) : this.#lookAt(record, found.get(record.id) ?? []),
+        ),
       );
       this.#options.onObserved(observed);
-      busy = this.#busy.size > 0 || observed.some(({ state }) => !calmStates.has(state));
+      for (const begin of this.#next.splice(0)) begin();
+      busy =
+        this.#steps.count > 0 || observed.some(({ replicas }) => replicas.some(({ state }) => !calmStates.has(state)));
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'Looking at the models failed; it is tried again');
     }
@@ -120,20 +129,22 @@ export class Supervisor {
   }
 
   /** Our containers by model, or null where no Engine answers. Those of models that are gone are removed. */
-  async #containersByModel(records: readonly ModelRecord[]): Promise<Map<string, EngineContainer> | null> {
+  async #containersByModel(records: readonly ModelRecord[]): Promise<Map<string, RoomContainer[]> | null> {
     const { room, logger } = this.#options;
     try {
       if (!this.#networkReady) await room.prepare();
       this.#networkReady = true;
-      const found = new Map<string, EngineContainer>();
-      for (const { id, modelId } of await room.list()) {
-        if (!records.some((record) => record.id === modelId) && !this.#busy.has(modelId)) {
+      const known = new Set(records.map(({ id }) => id));
+      const found = new Map<string, RoomContainer[]>();
+      const containers = await room.list();
+      this.#look.keepOnly(new Set(containers.map(({ id }) => id)));
+      for (const container of containers) {
+        const { id, modelId } = container;
+        if (known.has(modelId)) found.set(modelId, [...(found.get(modelId) ?? []), container]);
+        else if (!this.#steps.isBusyWith(modelId)) {
           logger.info({ container: id, model: modelId }, 'A container of a model that is gone is removed');
           await room.remove(id);
-          continue;
         }
-        const details = await room.inspect(id);
-        if (details !== null) found.set(modelId, details);
       }
       return found;
     } catch (error) {
@@ -144,144 +155,113 @@ export class Supervisor {
     }
   }
 
-  async #lookAt(record: ModelRecord, container: EngineContainer | null | undefined): Promise<ObservedModel> {
-    const show = (
-      state: ModelState,
-      reason: string | null = null,
-      hint: string | null = null,
-      endpoint: Endpoint | null = null,
-    ) => ({ record, state, reason, hint, endpoint });
-    if (container === undefined) {
-      const absent = new CortexError('docker_unavailable', {
-        address: this.#options.room.address,
-        reason: 'nothing answers',
-      });
-      return show(record.wanted === 'running' ? 'failed' : 'stopped', 'No Docker Engine was found', absent.hint);
-    }
-    const launch = launchOf(record, factsOfName(record.engine, this.#options.room.imageOf(record.engine)));
-    const address = container?.addresses[this.#options.room.network];
-    const url = address ? `http://${address}:${launch.port}` : null;
-    const seen: Observed = {
-      container:
-        container === null
-          ? null
-          : { id: container.id, status: container.status, specHash: container.labels[labels.spec] ?? '' },
-      probe: container?.status === 'running' && url !== null ? await this.#probe(url) : null,
-      diagnosis: await this.#diagnosis(container),
-    };
-    const wish = {
-      wanted: record.wanted,
-      specHash: this.#options.room.specHash(record),
-      startTimeoutMs: this.#options.startTimeoutMs,
-    };
-    const memory = this.#memory.get(record.id) ?? freshMemory;
-    const decision = decide(wish, seen, memory, Date.now());
-    if (!this.#busy.has(record.id)) {
-      this.#memory.set(record.id, decision.memory);
-      if (decision.step.do !== 'nothing') void this.#take(record, decision);
-    }
-    const endpoint: Endpoint | null =
-      decision.state === 'ready' && url !== null
-        ? {
-            id: containerName(record.id),
-            url,
-            apiKey: this.engineKey(record.id),
-            model: record.served_name,
-            ca: null,
-            external: false,
-          }
-        : null;
-    return show(decision.state, decision.reason, decision.hint, endpoint);
+  #withoutDocker(record: ModelRecord): ObservedModel {
+    const address = this.#options.room.address;
+    const { hint } = new CortexError('docker_unavailable', { address, reason: 'nothing answers' });
+    const state = record.wanted === 'running' ? 'failed' : 'stopped';
+    return { record, state, reason: 'No Docker Engine was found', hint, replicas: [], endpoints: [] };
   }
 
-  /** Carries a step out beside the looks; a failure is kept and shown until somebody starts or stops the model. */
-  async #take(record: ModelRecord, { step, state }: Decision): Promise<void> {
-    const { room, onStep, logger } = this.#options;
-    this.#busy.add(record.id);
-    try {
-      if (step.do === 'create') await this.#create(record);
-      if (step.do === 'start') await this.#startContainer(record, step.containerId);
-      if (step.do === 'stop') await room.stop(step.containerId, stopSeconds);
-      if (step.do === 'remove') {
-        onStep(record.id, state, 'stopping the engine');
-        await room.stop(step.containerId, stopSeconds);
-        await room.remove(step.containerId);
-        onStep(record.id, state, 'the engine has stopped and its container is removed');
-      }
-    } catch (error) {
-      logger.warn({ err: error, model: record.served_name, step: step.do }, 'A step of a model failed');
-      const words =
-        error instanceof CortexError
-          ? { reason: error.message, hint: error.hint }
-          : { reason: String(error), hint: 'make logs shows more.' };
-      onStep(record.id, 'failed', words.reason);
-      this.#memory.set(record.id, { ...(this.#memory.get(record.id) ?? freshMemory), failure: words });
-    } finally {
-      this.#busy.delete(record.id);
-      this.wake();
-    }
-  }
-
-  async #create(record: ModelRecord): Promise<void> {
-    const { room, onStep } = this.#options;
-    const image = room.imageOf(record.engine);
-    await this.#fetchImage(record.id, image);
-    onStep(record.id, 'starting', 'asking the image for its options');
-    const facts = await room.ask(record.engine);
-    checkOptions(record, image, facts);
-    onStep(record.id, 'starting', `creating the container from ${image}`);
-    await this.#startContainer(record, await room.create(record, facts));
-  }
-
-  /** The pull goes on only while the model is wanted. */
-  async #fetchImage(modelId: string, image: string): Promise<void> {
-    const { gate, onStep } = this.#options;
-    const unwanted = new AbortController();
-    this.#pulls.set(modelId, unwanted);
-    let phase: string | null = null;
-    try {
-      await gate.fetch(image, {
-        signal: AbortSignal.any([unwanted.signal, this.#stopping.signal]),
-        onProgress: (progress) => {
-          if (progress.phase !== phase) onStep(modelId, 'starting', `${progress.phase} ${image}`);
-          phase = progress.phase;
+  /** Looks at each replica of a model, those that it has no more included, and begins at most one step for each. */
+  async #lookAt(record: ModelRecord, containers: readonly RoomContainer[]): Promise<ObservedModel> {
+    const { room, hungAfterMs } = this.#options;
+    const { port } = launchOf(record, factsOfName(record.engine, room.imageOf(record.engine)));
+    const indexes = new Set([
+      ...replicasOf(record).map(({ index }) => index),
+      ...containers.map(({ replica }) => replica),
+    ]);
+    const seen = await Promise.all(
+      [...indexes]
+        .sort((a, b) => a - b)
+        .map(async (index) => {
+          const container = containers.find(({ replica }) => replica === index) ?? null;
+          return { replica: { record, index }, container, observed: await this.#look.at(container, port) };
+        }),
+    );
+    const isStarting = seen.some(
+      ({ observed }) => observed.container?.status === 'running' && observed.probe !== 'ready',
+    );
+    const startTimeoutMs = isStarting ? await this.#options.startTimeoutMs(record) : 0;
+    const findings: ReplicaFinding[] = [];
+    const endpoints: Endpoint[] = [];
+    let exchanging = false;
+    for (const { replica, container, observed } of seen) {
+      const others = seen.filter((other) => other.replica !== replica && other.replica.index < record.replicas);
+      const mayReplace = !exchanging && others.every((other) => this.#serves(other.replica, other.observed));
+      const decision = decide(
+        {
+          wanted: replica.index < record.replicas ? record.wanted : 'stopped',
+          specHash: room.specHash(record, replica.index),
+          startTimeoutMs,
+          hungAfterMs,
+          mayReplace,
         },
-      });
-    } finally {
-      this.#pulls.delete(modelId);
+        observed,
+        this.#memory.get(keyOfReplica(replica)) ?? freshMemory,
+        Date.now(),
+      );
+      if (decision.step.do === 'remove' && observed.probe === 'ready') exchanging = true;
+      this.#follow(replica, decision, observed);
+      findings.push(await this.#finding(replica, decision, container));
+      if (decision.state === 'ready' && container !== null && !this.#steps.isBusy(keyOfReplica(replica)))
+        endpoints.push(this.#endpointOf(replica, `http://${container.address}:${port}`));
     }
+    return { record, ...summarise(record.wanted, findings), replicas: findings.map(withoutHint), endpoints };
   }
 
-  async #startContainer(record: ModelRecord, containerId: string): Promise<void> {
-    const { room, onStep } = this.#options;
-    const modelId = record.id;
-    await room.start(record, containerId, this.engineKey(modelId));
-    this.#memory.set(modelId, {
-      ...(this.#memory.get(modelId) ?? freshMemory),
-      startedAtMs: Date.now(),
-      wasReady: false,
-    });
-    onStep(modelId, 'loading', 'the engine has started and reads the model');
+  #serves(replica: Replica, { probe }: Observed): boolean {
+    return probe === 'ready' && !this.#steps.isBusy(keyOfReplica(replica));
   }
 
-  async #probe(url: string): Promise<Observed['probe']> {
-    try {
-      const signal = AbortSignal.timeout(probeTimeoutMs);
-      const { statusCode, body } = await request(`${url}/health`, { dispatcher: this.#probes, signal });
-      await body.dump();
-      if (statusCode === 200) return 'ready';
-      return statusCode === 503 ? 'loading' : 'silent';
-    } catch {
-      return 'silent';
-    }
+  /** Has the step begin; what comes of it is remembered when it has ended. */
+  #follow(replica: Replica, { step, memory }: Decision, observed: Observed): void {
+    const key = keyOfReplica(replica);
+    if (this.#steps.isBusy(key)) return;
+    this.#memory.set(key, memory);
+    if (step.do !== 'nothing') this.#next.push(() => this.#take(replica, step, observed.probe === 'ready'));
   }
 
-  async #diagnosis(container: EngineContainer | null) {
-    if (container === null || (container.status !== 'exited' && container.status !== 'dead')) return null;
-    const lines: string[] = [];
-    const modelId = container.labels[labels.model] ?? '';
-    for await (const line of this.#options.room.logs(modelId, { tail: diagnosisLines })) lines.push(line);
-    return diagnose(lines, container);
+  #take(replica: Replica, step: Step, serves: boolean): void {
+    const key = keyOfReplica(replica);
+    const { record } = replica;
+    this.#steps
+      .take(replica, step, serves)
+      .then((end) => {
+        const before = this.#memory.get(key) ?? freshMemory;
+        if (end.kind === 'started')
+          this.#memory.set(key, { ...before, startedAtMs: Date.now(), readySinceMs: null, silentSinceMs: null });
+        if (end.kind !== 'again' && end.kind !== 'failed') return;
+        this.#options.logger.warn(
+          { model: record.served_name, step: step.do, reason: end.words.reason },
+          'A step of a model failed',
+        );
+        this.#options.onStep(record.id, 'failed', end.words.reason);
+        const failed = { ...before, failure: end.words };
+        this.#memory.set(key, end.kind === 'failed' ? failed : countRestart(before, end.words, Date.now()));
+      })
+      .catch((error: unknown) => {
+        this.#options.logger.warn({ err: error, model: record.served_name, step: step.do }, 'A step of a model failed');
+        const words = { reason: String(error), hint: 'make logs shows more.' };
+        this.#memory.set(key, countRestart(this.#memory.get(key) ?? freshMemory, words, Date.now()));
+      })
+      .finally(() => this.wake());
+  }
+
+  async #finding(replica: Replica, decision: Decision, container: RoomContainer | null): Promise<ReplicaFinding> {
+    const telling = this.#steps.telling(keyOfReplica(replica));
+    const isLoading = decision.state === 'loading' && container !== null && decision.reason === null;
+    const progress = isLoading ? await this.#look.progress(container).catch(() => null) : null;
+    return {
+      replica: replica.index,
+      state: telling.state ?? decision.state,
+      reason: telling.reason ?? decision.reason ?? progress,
+      hint: decision.hint,
+    };
+  }
+
+  #endpointOf(replica: Replica, url: string): Endpoint {
+    const { id, served_name: model } = replica.record;
+    return { id: keyOfReplica(replica), url, apiKey: this.engineKey(id), model, ca: null, external: false };
   }
 
   async #followEvents(): Promise<void> {
@@ -293,18 +273,20 @@ export class Supervisor {
         // The Engine went away or is not there: the timer's looks say so.
       }
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, calmLookMs);
-        signal.addEventListener(
-          'abort',
-          () => {
-            clearTimeout(timer);
-            resolve();
-          },
-          { once: true },
-        );
+        const timer = setTimeout(resolve, eventsAgainMs);
+        const stop = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        signal.addEventListener('abort', stop, { once: true });
       });
+      // What happened meanwhile was not told.
+      this.wake();
     }
   }
 }
 
-const calmStates: ReadonlySet<ModelState> = new Set(['stopped', 'ready', 'failed']);
+const replicasOf = (record: ModelRecord): Replica[] =>
+  Array.from({ length: record.replicas }, (_, index) => ({ record, index }));
+const withoutHint = ({ replica, state, reason }: ReplicaFinding): ReplicaState => ({ replica, state, reason });
+const calmStates: ReadonlySet<ReplicaState['state']> = new Set(['stopped', 'ready', 'failed']);

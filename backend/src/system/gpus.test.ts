@@ -1,12 +1,16 @@
+import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../../tests/free-port.ts';
 import { GpuReadings, parseDcgm, parseSmi } from './gpus.ts';
 
 const MiB = 1024 ** 2;
+const standIn = fileURLToPath(new URL('../../../tests/images/exporters/metrics.mjs', import.meta.url));
 
 /** As dcgm-exporter 3.1.8 writes it, of two GPUs; the first carries labels of a newer one. */
 const page = [
@@ -63,7 +67,7 @@ describe("nvidia-smi's lines", () => {
       },
       expect.objectContaining({ uuid: 'GPU-b', utilization_percent: null }),
     ]);
-    expect(parseSmi('No devices were found\n0, GPU-a, x, [N/A], 1, 1, 1, 1\n')).toEqual([]);
+    expect(parseSmi('No devices were found\n0, GPU-a, x, [N/A], 1, 1, 1, 1\n0, all, x, 1, 1, 1, 1, 1\n')).toEqual([]);
   });
 });
 
@@ -95,6 +99,21 @@ describe('an inventory', () => {
   it("comes from DCGM's exporter where it answers", async () => {
     const read = await new GpuReadings({ dcgmUrl, command, runtimes: nvidia }).read();
     expect(read).toMatchObject({ source: 'dcgm', usable: true, gpus: [{ uuid: 'GPU-a' }, { uuid: 'GPU-b' }] });
+  });
+
+  it('is read of the stand-in that tests run for the exporter', async () => {
+    const port = await freePort();
+    const exporter = spawn(process.execPath, [standIn, 'dcgm', String(port)], { stdio: 'ignore' });
+    const url = `http://127.0.0.1:${port}/metrics`;
+    try {
+      await expect
+        .poll(async () => (await new GpuReadings({ dcgmUrl: url, command: 'none', runtimes: nvidia }).read()).gpus, {
+          timeout: 10_000,
+        })
+        .toMatchObject([{ name: 'Stand-in GPU', free_bytes: 38_912 * MiB, total_bytes: 40_960 * MiB }]);
+    } finally {
+      exporter.kill();
+    }
   });
 
   it('comes from nvidia-smi where the exporter is not there or tells none', async () => {

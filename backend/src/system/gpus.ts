@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { request } from 'undici';
-import type { Gpu, GpuInventory } from '../../../contract/memory.ts';
+import { type Gpu, type GpuInventory, gpuId } from '../../../contract/memory.ts';
 
 export interface GpuSources {
   /** The metrics page of DCGM's exporter; empty where there is none. */
@@ -85,7 +85,7 @@ export function parseDcgm(text: string): Gpu[] {
     if (name === undefined || !Number.isFinite(Number(value))) continue;
     const labels = new Map([...inside.matchAll(label)].map(([, key = '', word = '']) => [key, word]));
     const uuid = labels.get('UUID');
-    if (uuid === undefined || (labels.get('GPU_I_ID') ?? '') !== '') continue;
+    if (uuid === undefined || !gpuId.safeParse(uuid).success || (labels.get('GPU_I_ID') ?? '') !== '') continue;
     const entry = found.get(uuid) ?? { labels, values: new Map() };
     entry.values.set(name, Number(value));
     found.set(uuid, entry);
@@ -130,7 +130,16 @@ export function parseSmi(text: string): Gpu[] {
     const [index, uuid, name, total, used, free, driver, use] = line.split(',').map((field) => field.trim());
     const numbers = [index, total, used, free].map((field) => (/^\d+$/.test(field ?? '') ? Number(field) : null));
     const [at, totalMib, usedMib, freeMib] = numbers;
-    if (!uuid || !name || at == null || totalMib == null || usedMib == null || freeMib == null) return [];
+    if (
+      !gpuId.safeParse(uuid).success ||
+      !uuid ||
+      !name ||
+      at == null ||
+      totalMib == null ||
+      usedMib == null ||
+      freeMib == null
+    )
+      return [];
     return [
       {
         index: at,

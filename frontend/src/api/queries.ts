@@ -1,4 +1,5 @@
 import { QueryClient, queryOptions } from '@tanstack/react-query';
+import type { ModelState } from '../../../contract/models.ts';
 import { ApiError, call } from './client.ts';
 
 export const queryClient = new QueryClient({
@@ -23,6 +24,10 @@ export const queries = {
       queryFn: async () => (await call('modelLogs', { params: { id }, query: { tail: 500 } })).lines,
       refetchInterval: 2_000,
     }),
+  /** The state is part of the key: a model that became ready has something new to tell. */
+  memory: (id: string, state: ModelState) =>
+    queryOptions({ queryKey: ['memory', id, state], queryFn: () => call('modelMemory', { params: { id } }) }),
+  gpus: queryOptions({ queryKey: ['gpus'], queryFn: () => call('listGpus'), refetchInterval: 10_000 }),
   folders: queryOptions({ queryKey: ['folders'], queryFn: () => call('listFolders'), staleTime: 0 }),
   folder: (folder: string) =>
     queryOptions({
@@ -55,6 +60,11 @@ export const queries = {
     }),
   routing: queryOptions({ queryKey: ['routing'], queryFn: () => call('getRouting'), refetchInterval: 5_000 }),
   limits: queryOptions({ queryKey: ['limits'], queryFn: async () => (await call('listLimits')).subjects }),
+  imagePulls: queryOptions({
+    queryKey: ['image-pulls'],
+    queryFn: async () => (await call('listImagePulls')).pulls,
+    refetchInterval: ({ state }) => (state.data?.length ? 1_000 : 3_000),
+  }),
   summary: queryOptions({ queryKey: ['summary'], queryFn: () => call('systemSummary'), refetchInterval: 10_000 }),
   images: queryOptions({ queryKey: ['images'], queryFn: () => call('dockerImages'), refetchInterval: 30_000 }),
 };

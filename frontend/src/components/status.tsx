@@ -36,6 +36,7 @@ const states: Record<ModelState, { mark: string; tone: Tone }> = {
   ready: { mark: '●', tone: 'ok' },
   loading: { mark: '◐', tone: 'accent' },
   starting: { mark: '◔', tone: 'accent' },
+  pulling: { mark: '◔', tone: 'accent' },
   stopping: { mark: '◑', tone: 'muted' },
   stopped: { mark: '○', tone: 'muted' },
   unhealthy: { mark: '▲', tone: 'warn' },

@@ -2,17 +2,20 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import { engineNames } from '../../../contract/engine-options/tables.ts';
+import type { MemorySuggestion } from '../../../contract/memory.ts';
 import { type Candidate, type NewModel, newModel } from '../../../contract/models.ts';
 import { ApiError, call } from '../api/client.ts';
 import { queries } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
 import { Code } from '../components/code.tsx';
 import { Field } from '../components/field.tsx';
+import { givenGpus, MemoryPlanCard } from '../components/memory-plan.tsx';
 import { OptionFields } from '../components/option-fields.tsx';
 import { optionsOfTexts } from '../components/option-texts.ts';
 import { Card, Empty, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
 import { PlanIssues } from '../components/plan-issues.tsx';
 import { formatBytes } from '../format.ts';
+import { FolderContents } from './folder-contents.tsx';
 
 const steps = ['source', 'folder', 'file', 'configure', 'review'] as const;
 const stepNames = { source: 'Source', folder: 'Folder', file: 'Model', configure: 'Configure', review: 'Review' };
@@ -59,36 +62,13 @@ export function AddModel() {
       ) : null}
       {step !== 'source' && step !== 'folder' && inspection.isPending ? <Skeleton /> : null}
       {step === 'file' && inspection.data ? (
-        <Card title={`In ${inspection.data.folder}`}>
-          <div className="space-y-3">
-            {inspection.data.candidates.map((one) => (
-              <button
-                key={one.file ?? ''}
-                type="button"
-                className={choiceClass}
-                onClick={() => {
-                  setDraft(null);
-                  go('configure', { file: one.file ?? '' });
-                }}
-              >
-                <span className="font-medium">{one.label}</span>
-                <span className="mt-1 block text-muted">{describe(one)}</span>
-              </button>
-            ))}
-            {inspection.data.problems.map(({ file: name, message }) => (
-              <p key={`${name}${message}`} className="text-warn">
-                ▲ {name ? <span className="font-mono text-xs">{name}: </span> : null}
-                {message}
-              </p>
-            ))}
-            {inspection.data.candidates.length === 0 ? (
-              <p className="text-muted">
-                Nothing in this folder can be served. A model is a .gguf file, or .safetensors files with config.json
-                and a tokenizer.
-              </p>
-            ) : null}
-          </div>
-        </Card>
+        <FolderContents
+          inspection={inspection.data}
+          onChoose={(one) => {
+            setDraft(null);
+            go('configure', { file: one.file ?? '' });
+          }}
+        />
       ) : null}
       {step === 'configure' && candidate && current ? (
         <Configure
@@ -102,7 +82,11 @@ export function AddModel() {
         />
       ) : null}
       {step === 'review' && candidate && current && folder ? (
-        <Review model={toNewModel(candidate, folder, current)} onBack={() => go('configure')} />
+        <Review
+          model={toNewModel(candidate, folder, current)}
+          onBack={() => go('configure')}
+          onApply={(options) => setDraft({ ...current, options: { ...current.options, ...textsOf(options) } })}
+        />
       ) : null}
     </Page>
   );
@@ -123,13 +107,16 @@ function Folders({ onChoose }: { onChoose: (folder: string) => void }) {
   const folders = useQuery(queries.folders);
   if (folders.isPending) return <Skeleton />;
   if (folders.isError) return <Failure error={folders.error} retry={() => void folders.refetch()} />;
-  const { root, folders: found } = folders.data;
+  const { root, folders: found, incomplete } = folders.data;
   const again = <Button onClick={() => void folders.refetch()}>Look again</Button>;
   if (found.length === 0) {
     return (
       <Empty title="No model folder found" action={again}>
         Copy a folder with a .gguf file, or with .safetensors files, to <code className="font-mono">{root}</code> on the
         machine that runs Cortex.
+        {incomplete.map((sentence) => (
+          <p key={sentence}>{sentence}</p>
+        ))}
       </Empty>
     );
   }
@@ -145,19 +132,15 @@ function Folders({ onChoose }: { onChoose: (folder: string) => void }) {
             </span>
           </button>
         ))}
+        {incomplete.map((sentence) => (
+          <p key={sentence} className="text-muted">
+            {sentence}
+          </p>
+        ))}
         {again}
       </div>
     </Card>
   );
-}
-
-function describe(one: Candidate): string {
-  const facts = [engineNames[one.engine], one.task === 'embed' ? 'embeddings' : 'chat', formatBytes(one.sizeBytes)];
-  if (one.quantization) facts.push(one.quantization);
-  if (one.architecture) facts.push(one.architecture);
-  if (one.context_length) facts.push(`${one.context_length.toLocaleString('en')} tokens of context`);
-  if (one.parts > 1) facts.push(`${one.parts} parts`);
-  return facts.join(' · ');
 }
 
 function draftOf(candidate: Candidate): Draft {
@@ -237,13 +220,19 @@ function Configure({
   );
 }
 
-function Review({ model, onBack }: { model: unknown; onBack: () => void }) {
+type Apply = (options: MemorySuggestion['options']) => void;
+
+/** A suggestion's options as the form holds them. */
+const textsOf = (options: MemorySuggestion['options']): Record<string, string> =>
+  Object.fromEntries(Object.entries(options).map(([name, value]) => [name, String(value)]));
+
+function Review({ model, onBack, onApply }: { model: unknown; onBack: () => void; onApply: Apply }) {
   const parsed = newModel.safeParse(model);
   if (!parsed.success) return <Failure error={new Error('The configuration is not valid any more.')} retry={onBack} />;
-  return <ReviewValid model={parsed.data} onBack={onBack} />;
+  return <ReviewValid model={parsed.data} onBack={onBack} onApply={onApply} />;
 }
 
-function ReviewValid({ model, onBack }: { model: NewModel; onBack: () => void }) {
+function ReviewValid({ model, onBack, onApply }: { model: NewModel; onBack: () => void; onApply: Apply }) {
   const navigate = useNavigate();
   const plan = useQuery({ queryKey: ['plan', model], queryFn: () => call('planModel', { body: model }) });
   const create = useMutation({
@@ -288,12 +277,13 @@ function ReviewValid({ model, onBack }: { model: NewModel; onBack: () => void })
                 ? `${plan.data.image} ${plan.data.image_cached ? '(on this machine)' : '(not on this machine)'}`
                 : '…',
             ],
-            ['GPUs', plan.data?.gpus ? 'all NVIDIA GPUs of this machine' : 'none seen: it runs on the CPU'],
+            ['GPUs', plan.data ? givenGpus(plan.data) : '…'],
           ]}
         />
       </Card>
       {plan.isError ? <Failure error={plan.error} retry={() => void plan.refetch()} /> : null}
       {plan.data && plan.data.issues.length > 0 ? <PlanIssues issues={plan.data.issues} /> : null}
+      {plan.data?.memory ? <MemoryPlanCard plan={plan.data.memory} onApply={onApply} /> : null}
       {plan.data ? <Code title="The exact command" text={plan.data.command.join(' ')} /> : null}
       {plan.data && plan.data.env.length > 0 ? <Code title="Its environment" text={plan.data.env.join('\n')} /> : null}
       {create.isError ? <Failure error={create.error} /> : null}

@@ -11,6 +11,8 @@ import { Button, buttonClass } from '../components/button.tsx';
 import { Code, CopyButton } from '../components/code.tsx';
 import { Dialog } from '../components/dialog.tsx';
 import { Field } from '../components/field.tsx';
+import { ImagePulls } from '../components/image-pulls.tsx';
+import { ModelMemory } from '../components/model-memory.tsx';
 import { Card, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
 import { ModelStatus } from '../components/status.tsx';
 import { formatAgo } from '../format.ts';
@@ -57,6 +59,7 @@ export function ModelPage() {
         </p>
       </Card>
       <Trouble model={model} />
+      {model.wanted === 'running' ? <ImagePulls image={model.image} /> : null}
       {model.state === 'ready' ? <TryIt model={model} /> : null}
       {steps.length > 0 ? (
         <Card title="What happened">
@@ -101,6 +104,7 @@ export function ModelPage() {
           ]}
         />
       </Card>
+      <ModelMemory model={model} />
       <Log id={id} />
     </Page>
   );

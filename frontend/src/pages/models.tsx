@@ -6,6 +6,7 @@ import { call } from '../api/client.ts';
 import { useModelEvents } from '../api/model-events.ts';
 import { queries, queryClient } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
+import { ImagePulls } from '../components/image-pulls.tsx';
 import { Empty, Failure, Page, Skeleton, Table } from '../components/page.tsx';
 import { ModelStatus } from '../components/status.tsx';
 
@@ -29,6 +30,7 @@ export function Models() {
       lead="What this machine can serve, and what it serves now."
       actions={models.data?.length ? add : null}
     >
+      <ImagePulls />
       {models.isPending ? <Skeleton /> : null}
       {models.isError ? <Failure error={models.error} retry={() => void models.refetch()} /> : null}
       {models.data?.length === 0 ? (

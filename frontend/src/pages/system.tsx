@@ -1,6 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import type { ImageStatus, SystemSummary } from '../../../contract/system.ts';
 import { queries } from '../api/queries.ts';
+import { GpuList } from '../components/gpu-list.tsx';
+import { ImagePulls } from '../components/image-pulls.tsx';
+import { OfflinePolicyCard } from '../components/offline-policy.tsx';
 import { Card, Facts, Failure, Page, Skeleton, Table } from '../components/page.tsx';
 import { Status } from '../components/status.tsx';
 import { formatAgo, formatBytes } from '../format.ts';
@@ -13,7 +16,10 @@ export function System() {
       {summary.isPending ? <Skeleton /> : null}
       {summary.isError ? <Failure error={summary.error} retry={() => void summary.refetch()} /> : null}
       {summary.data ? <Summary summary={summary.data} /> : null}
+      <h2 className="text-base font-semibold">GPUs</h2>
+      <GpuList />
       <h2 className="text-base font-semibold">Images</h2>
+      <ImagePulls />
       {images.isPending ? <Skeleton /> : null}
       {images.isError ? <Failure error={images.error} retry={() => void images.refetch()} /> : null}
       {images.data ? (
@@ -77,9 +83,9 @@ function ImageRow({ image }: { image: ImageStatus }) {
 }
 
 function Summary({ summary }: { summary: SystemSummary }) {
-  const { docker, host, database, gpus } = summary;
+  const { docker, host, database } = summary;
   return (
-    <div className="grid gap-4 lg:grid-cols-2">
+    <div className="grid gap-4 lg:grid-cols-3">
       <Card title="Docker Engine">
         {docker.available ? (
           <Facts
@@ -113,7 +119,6 @@ function Summary({ summary }: { summary: SystemSummary }) {
                 {formatAgo(summary.started_at)}
               </span>,
             ],
-            ['Offline mode', summary.offline_mode ? 'on: images are never pulled' : 'off'],
             [
               'Database',
               `${database.kind === 'embedded' ? 'embedded' : 'Postgres server'}${database.ok ? '' : ' (does not answer)'}`,
@@ -127,6 +132,7 @@ function Summary({ summary }: { summary: SystemSummary }) {
           ]}
         />
       </Card>
+      <OfflinePolicyCard policy={summary.offline} />
       <Card title="This machine">
         <Facts
           facts={[
@@ -141,19 +147,6 @@ function Summary({ summary }: { summary: SystemSummary }) {
             ],
           ]}
         />
-      </Card>
-      <Card title="GPUs">
-        {gpus.length === 0 ? (
-          <p className="text-muted">
-            None seen: llama.cpp runs on the CPU. vLLM needs an NVIDIA GPU and its container toolkit.
-          </p>
-        ) : (
-          <Facts
-            facts={gpus.map(
-              (gpu) => [`GPU ${gpu.index}`, `${gpu.name}, ${formatBytes(gpu.memory_total_bytes)}`] as const,
-            )}
-          />
-        )}
       </Card>
     </div>
   );

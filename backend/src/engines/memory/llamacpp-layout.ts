@@ -13,8 +13,11 @@ export interface LlamacppStart {
   readonly room: Room;
 }
 
-/** Builds from which llama.cpp puts all layers on the GPU and uses flash attention by itself, and from which it shrinks to fit. */
-const since = { allLayers: 'b6325', fit: 'b7410', latentOnly: 'b7830' } as const;
+/**
+ * Builds from which llama.cpp puts all layers on the GPU and uses flash attention by itself; shrinks to fit; keeps no values
+ * beside a latent vector; and has the mask of flash attention in 16 bits. The last two are estimates from the dates of the changes.
+ */
+const since = { allLayers: 'b6325', fit: 'b7410', latentOnly: 'b7830', halfMask: 'b7830' } as const;
 export const isSince = (version: string | null, feature: keyof typeof since): boolean =>
   version === null || compareVersions(version, since[feature]) >= 0;
 
@@ -38,6 +41,8 @@ interface Buffers {
   readonly ubatch: number;
   readonly cells: number;
   readonly flash: boolean;
+  /** The mask of flash attention is made in 16 bits; older builds make it in 32 and convert it. */
+  readonly halfMask: boolean;
 }
 
 /**
@@ -45,16 +50,18 @@ interface Buffers {
  * the vocabulary, and of its layers, where without flash attention each head compares each token with the whole context.
  * Newest builds keep less for the end of long prompts; this stays the upper bound.
  */
-export function computeBufferBytes(shape: ModelShape, { ubatch, cells, flash }: Buffers): number {
+export function computeBufferBytes(shape: ModelShape, { ubatch, cells, flash, halfMask }: Buffers): number {
   const row = 4 * ubatch;
   const end = row * (shape.vocabulary + shape.hidden);
-  const attention = flash ? row * cells * 1.5 : row * cells * (shape.heads + 1);
+  const rows = (flash ? 8 : 4) * row * shape.hidden;
+  const attention = rows + row * cells * (flash ? (halfMask ? 0.5 : 1.5) : shape.heads + 1);
   const forward = row * (2 * shape.feedForward + (shape.experts?.used ?? 0) * shape.hidden);
-  return Math.max(end, attention + 4 * row * shape.hidden, forward + 2 * row * shape.hidden);
+  return Math.max(end, attention, forward + 2 * row * shape.hidden);
 }
 
 /** The buffer in main memory that tokens and the mask of their context are handed over in. */
-const hostBufferBytes = (shape: ModelShape, { ubatch, cells }: Buffers): number => 4 * ubatch * (cells + shape.hidden);
+const hostBufferBytes = (shape: ModelShape, { ubatch, cells, flash, halfMask }: Buffers): number =>
+  ubatch * (flash && halfMask ? 2 * cells + 8 * shape.hidden : 4 * cells + 4 * shape.hidden);
 
 /** Where the memory of a llama.cpp server goes. */
 export function llamacppLayout(start: LlamacppStart, context: number, gpuLayers: number): Layout {
@@ -72,7 +79,8 @@ export function llamacppLayout(start: LlamacppStart, context: number, gpuLayers:
     fullWindows: options.swa_full === true,
     latentValues: !isSince(version, 'latentOnly'),
   });
-  const buffers = { ubatch, flash, cells: padUp(unified ? context : Math.ceil(context / slots), 256) };
+  const halfMask = isSince(version, 'halfMask');
+  const buffers = { ubatch, flash, halfMask, cells: padUp(unified ? context : Math.ceil(context / slots), 256) };
 
   const gpus = gpuLayers === 0 ? [] : (room.gpus ?? [null]);
   const used = options.split_mode === 'none' ? gpus.slice(0, 1) : gpus;
@@ -108,7 +116,7 @@ export function llamacppLayout(start: LlamacppStart, context: number, gpuLayers:
       { kind: 'weights', bytes: onGpu[index]?.weights ?? 0 },
       { kind: 'kv_cache', bytes: onGpu[index]?.cache ?? 0 },
       { kind: 'activations', bytes: compute },
-      { kind: 'runtime', bytes: cudaContextBytes },
+      { kind: 'driver', bytes: cudaContextBytes },
     ]),
   );
   const hostParts: MemoryPart[] = [

@@ -27,6 +27,10 @@ export interface ModelWeights {
   readonly otherBytes: number;
 }
 
+/** All of them together. */
+export const weightBytes = ({ embeddingBytes, outputBytes, layerBytes, otherBytes }: ModelWeights): number =>
+  layerBytes.reduce((sum, bytes) => sum + bytes, embeddingBytes + outputBytes + otherBytes);
+
 /** What memory a model takes depends on this, whichever engine runs it. */
 export interface ModelShape {
   readonly architecture: string | null;

@@ -13,11 +13,15 @@ export function suggestionsFor(question: PlanQuestion, layout: Layout, largest: 
   const found: MemorySuggestion[] = [];
   for (const candidate of candidates) {
     if (found.length === mostSuggestions) break;
+    // A stronger change of the same options has nothing to add.
+    if (found.some(({ options }) => sameNames(options, candidate.options))) continue;
     if (fitsOf(layoutOf({ ...question, model: memoryModel(question.model, candidate.options) })) === true)
       found.push(candidate);
   }
   return found;
 }
+
+const sameNames = (a: object, b: object): boolean => Object.keys(a).join() === Object.keys(b).join();
 
 function* vllmChanges(question: PlanQuestion, layout: Layout, largest: number | null): Generator<MemorySuggestion> {
   const { model, shape, room } = question;

@@ -153,7 +153,8 @@ export function vllmLayout(start: VllmStart, context: number): Layout {
       { kind: 'kv_cache', bytes: needed },
       { kind: 'activations', bytes: activations },
       { kind: 'graphs', bytes: graphs },
-      { kind: 'runtime', bytes: nonTorch + cudaContextBytes },
+      { kind: 'runtime', bytes: nonTorch },
+      { kind: 'driver', bytes: cudaContextBytes },
       { kind: 'reserve', bytes: Math.max(0, (cache ?? 0) - needed) },
     ]);
     return cache !== null && cache < needed ? { ...device, fits: false } : device;

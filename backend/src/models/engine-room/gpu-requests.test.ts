@@ -8,20 +8,26 @@ const record = (gpus?: GpuShare[]): ModelRecord => ({
   ...newModel.parse({ name: 'm', served_name: 'm', folder: 'm', engine: 'vllm' }),
   id: 'mdl_1',
   wanted: 'running',
-  version: 1,
   createdAt: '2026-01-01T00:00:00.000Z',
+  version: 1,
   ...(gpus === undefined ? {} : { gpus }),
 });
-const specOf = (model: ModelRecord, gpus = true) =>
-  containerSpec(model, { image: 'vllm/vllm-openai:v0.6.3', modelsDirHost: '/models', network: 'n', gpus });
-const requests = (model: ModelRecord, gpus = true) => specOf(model, gpus).HostConfig?.DeviceRequests;
-const share = (uuid: string) => ({ uuid, bytes: 1 });
+const specOf = (model: ModelRecord, gpus = true, replica = 0) =>
+  containerSpec(model, replica, { image: 'vllm/vllm-openai:v0.6.3', modelsDirHost: '/models', network: 'n', gpus });
+const requests = (model: ModelRecord, gpus = true, replica = 0) =>
+  specOf(model, gpus, replica).HostConfig?.DeviceRequests;
+const share = (uuid: string, replica = 0) => ({ uuid, bytes: 1, replica });
 
 describe('a container', () => {
   it('sees the GPUs that its model was given, and no other', () => {
     expect(requests(record([share('GPU-b'), share('GPU-a')]))).toEqual([
       { Driver: 'nvidia', DeviceIDs: ['GPU-b', 'GPU-a'], Capabilities: [['gpu']] },
     ]);
+  });
+
+  it('of a replica sees the GPUs of that replica', () => {
+    const two = record([share('GPU-a'), share('GPU-b', 1)]);
+    expect(requests(two, true, 1)).toMatchObject([{ DeviceIDs: ['GPU-b'] }]);
   });
 
   it('sees all where nobody knows which there are', () => {
@@ -36,6 +42,6 @@ describe('a container', () => {
   it('is made anew where its model gets other GPUs, and not for another amount of the same', () => {
     const [one, other] = [record([share('GPU-a')]), record([share('GPU-b')])].map((model) => specOf(model).specHash);
     expect(one).not.toBe(other);
-    expect(specOf(record([{ uuid: 'GPU-a', bytes: 2 }])).specHash).toBe(one);
+    expect(specOf(record([{ uuid: 'GPU-a', bytes: 2, replica: 0 }])).specHash).toBe(one);
   });
 });

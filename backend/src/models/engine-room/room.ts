@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { CortexError } from '../../../../contract/errors.ts';
-import { type Engine, type NewModel, newModel } from '../../../../contract/models.ts';
+import { type Engine, mostReplicas, type NewModel, newModel } from '../../../../contract/models.ts';
 import type { ContainerSpec } from '../../../../docker/containers.ts';
 import type { ContainerDetails, DockerEngine, EngineEvent } from '../../../../docker/engine.ts';
 import { tarOf } from '../../../../docker/tar.ts';
@@ -14,6 +14,18 @@ import { memoryLimit, secretsFolder } from './confinement.ts';
 import { type FolderGrant, grantFolder, type ModelsRoot } from './folder-grant.ts';
 
 export type EngineContainer = ContainerDetails;
+
+/** What one call tells of a container. */
+export interface RoomContainer {
+  readonly id: string;
+  readonly modelId: string;
+  readonly replica: number;
+  /** created, running, exited, dead … */
+  readonly status: string;
+  readonly specHash: string;
+  /** On the engines' network. */
+  readonly address: string | null;
+}
 
 export interface EngineRoomOptions {
   readonly engine: DockerEngine;
@@ -77,41 +89,48 @@ export class EngineRoom {
   }
 
   /** Tells one wish from another: a container that carries another hash was made for something else. */
-  specHash(record: ModelRecord): string {
-    return this.#spec(record, null, null).specHash;
+  specHash(record: ModelRecord, replica: number): string {
+    return this.#spec(record, replica, null, null).specHash;
   }
 
   /** The container that a record would get, without what only its folder tells. */
   preview(record: ModelRecord, facts: EngineFacts): ContainerSpec {
-    return this.#spec(record, facts, null);
+    return this.#spec(record, 0, facts, null);
   }
 
-  /** Makes a model's container and gives its identity. @throws CortexError model_refused, folder_*, docker_* */
-  async create(record: ModelRecord, facts: EngineFacts): Promise<string> {
-    checkRecord(record);
+  /** Makes the container of a model's replica and gives its identity. @throws CortexError model_refused, folder_*, docker_* */
+  async create(record: ModelRecord, facts: EngineFacts, replica = 0): Promise<string> {
+    checkRecord(record, replica);
     const grant = await grantFolder(this.#options.models, record);
-    const { specHash: _hash, ...spec } = this.#spec(record, facts, grant);
-    const id = await this.#options.engine.containers.create(containerName(record.id), spec);
+    const { specHash: _hash, ...spec } = this.#spec(record, replica, facts, grant);
+    const id = await this.#options.engine.containers.create(containerName(record.id, replica), spec);
     this.#ours.add(id);
     return id;
   }
 
   /**
    * Hands the key over and starts the container. The folder is looked at again before and after, since Docker opens it
-   * by its name: where that leads to another one by then, the container is removed.
+   * by its name: where that leads to another one by then, the container is removed, and the next attempt makes a new one.
    * @throws CortexError model_refused, folder_*, docker_*
    */
   async start(record: ModelRecord, id: string, key: string): Promise<void> {
+    checkRecord(record);
+    const details = await this.inspect(id);
+    if (details?.labels[labels.model] !== record.id) throw refusal(record, 'that container is not its own');
     const { containers } = this.#options.engine;
-    const before = await this.#granted(record, id);
-    // A file: environment and arguments would stand in `docker inspect`.
-    const name = apiKeyFile.slice(secretsFolder.length + 1);
-    await containers.putArchive(id, secretsFolder, tarOf([{ name, content: Buffer.from(key), mode: 0o444 }]));
-    await containers.start(id);
-    const after = await this.#granted(record, id).catch(() => null);
-    if (after?.identity === before.identity) return;
-    await containers.remove(id, { force: true });
-    throw folderChanged(record);
+    try {
+      const before = await this.#grantOf(record, details);
+      // A file: environment and arguments would stand in `docker inspect`.
+      const name = apiKeyFile.slice(secretsFolder.length + 1);
+      await containers.putArchive(id, secretsFolder, tarOf([{ name, content: Buffer.from(key), mode: 0o444 }]));
+      await containers.start(id);
+      const after = await this.#grantOf(record, details);
+      if (after.identity !== before.identity) throw folderChanged(record);
+    } catch (error) {
+      if (error instanceof CortexError && !error.code.startsWith('docker_'))
+        await containers.remove(id, { force: true });
+      throw error;
+    }
   }
 
   async stop(id: string, timeoutSeconds: number): Promise<void> {
@@ -128,20 +147,29 @@ export class EngineRoom {
     return details !== null && this.#isMarked(details) ? details : null;
   }
 
-  /** Every container of this room, with the model that it was made for. */
-  async list(): Promise<{ readonly id: string; readonly modelId: string }[]> {
+  /** Every container of this room, with the replica that it was made for. */
+  async list(): Promise<RoomContainer[]> {
     const marks = [managedLabel, `${labels.network}=${this.#options.network}`];
     const listed = await this.#options.engine.containers.list({ labels: marks, all: true });
     for (const { id } of listed) this.#ours.add(id);
-    return listed.map((container) => ({ id: container.id, modelId: container.labels[labels.model] ?? '' }));
+    return listed.map(({ id, status, labels: told, addresses }) => ({
+      id,
+      status,
+      modelId: told[labels.model] ?? '',
+      // Those of older versions have no number.
+      replica: Number(told[labels.replica] ?? 0),
+      specHash: told[labels.spec] ?? '',
+      address: addresses[this.#options.network] || null,
+    }));
   }
 
-  /** Lines of a model's engine, oldest first; none where it has no container. */
+  /** Lines of a replica's engine, oldest first; none where it has no container. */
   async *logs(
     modelId: string,
+    replica: number,
     options: { readonly tail: number; readonly follow?: boolean; readonly signal?: AbortSignal },
   ): AsyncGenerator<string> {
-    const details = await this.inspect(containerName(modelId));
+    const details = await this.inspect(containerName(modelId, replica));
     if (details !== null) yield* this.#options.engine.containers.logs(details.id, options);
   }
 
@@ -150,10 +178,11 @@ export class EngineRoom {
     return this.#options.engine.events({ labels: [managedLabel], signal });
   }
 
-  #spec(record: ModelRecord, facts: EngineFacts | null, grant: FolderGrant | null) {
+  #spec(record: ModelRecord, replica: number, facts: EngineFacts | null, grant: FolderGrant | null) {
     const { imageOf, models, network } = this.#options;
     const settings = { image: imageOf(record.engine), modelsDirHost: models.dirHost, network, gpus: this.#gpus };
-    return containerSpec(record, settings, facts, grant === null ? null : { ...grant, memoryBytes: this.#memoryBytes });
+    const ground = grant === null ? null : { ...grant, memoryBytes: this.#memoryBytes };
+    return containerSpec(record, replica, settings, facts, ground);
   }
 
   async #learn(): Promise<void> {
@@ -163,13 +192,10 @@ export class EngineRoom {
   }
 
   /** The folder as it is now, where the container has just that one. */
-  async #granted(record: ModelRecord, id: string): Promise<FolderGrant> {
-    checkRecord(record);
+  async #grantOf(record: ModelRecord, { mounts }: EngineContainer): Promise<FolderGrant> {
     const grant = await grantFolder(this.#options.models, record);
-    const details = await this.inspect(id);
-    const mount = details?.mounts.find(({ target }) => target === modelMount);
-    if (details?.labels[labels.model] !== record.id || mount?.source !== grant.source || mount.writable)
-      throw folderChanged(record);
+    const mount = mounts.find(({ target }) => target === modelMount);
+    if (mount?.source !== grant.source || mount.writable) throw folderChanged(record);
     return grant;
   }
 
@@ -182,15 +208,21 @@ export class EngineRoom {
   }
 }
 
-const folderChanged = ({ served_name, folder }: ModelRecord) =>
-  new CortexError('model_refused', { model: served_name, reason: `the folder '${folder}' was exchanged meanwhile` });
+const refusal = ({ served_name }: Pick<ModelRecord, 'served_name'>, reason: string) =>
+  new CortexError('model_refused', { model: served_name, reason });
+
+const folderChanged = (record: ModelRecord) => refusal(record, `the folder '${record.folder}' was exchanged meanwhile`);
 
 /** Whoever wrote the record: it is checked as a new one would be. */
-function checkRecord({ id, wanted: _wanted, createdAt: _createdAt, ...model }: ModelRecord): void {
-  const refuse = (reason: string) => new CortexError('model_refused', { model: model.served_name, reason });
-  if (!/^[A-Za-z0-9][\w-]{0,99}$/.test(id)) throw refuse('its id is not one that Cortex gives');
+function checkRecord({ id, gpus = [], ...model }: ModelRecord, replica = 0): void {
+  if (!/^[A-Za-z0-9][\w-]{0,99}$/.test(id)) throw refusal(model, 'its id is not one that Cortex gives');
+  if (!Number.isInteger(replica) || replica < 0 || replica >= mostReplicas)
+    throw refusal(model, 'it has no such replica');
+  // NVIDIA's runtime also takes `all` and numbers.
+  if (!gpus.every(({ uuid }) => /^(?:GPU|MIG)-[\w/-]{1,200}$/.test(uuid)))
+    throw refusal(model, 'it names a GPU that is none');
   const checked = newModel.safeParse(model satisfies NewModel);
   if (checked.success) return;
   const issue = checked.error.issues[0];
-  throw refuse(issue === undefined ? 'it is not valid' : `${issue.path.join('.')}: ${issue.message}`);
+  throw refusal(model, issue === undefined ? 'it is not valid' : `${issue.path.join('.')}: ${issue.message}`);
 }

@@ -89,7 +89,7 @@ export class ByteCursor {
 }
 
 const cutShort = (bytes: number) =>
-  new ModelFileError(`it is cut short: at least ${bytes.toLocaleString('en')} bytes are missing`);
+  new ModelFileError(`it is cut short, at least ${bytes.toLocaleString('en')} bytes missing`);
 
 const tooMuch = (furthest: number) =>
   new ModelFileError(`its head is longer than ${furthest / 1024 ** 2} MiB, which no model needs`);

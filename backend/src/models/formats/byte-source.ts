@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-/** A model file that can't be loaded. The message goes on after the file's name: `it is cut short: 12 bytes are missing`. */
+/** A model file that can't be loaded. The message goes on after the file's name: `it is cut short, 12 bytes missing`. */
 export class ModelFileError extends Error {
   override readonly name = 'ModelFileError';
   /** The file's name, without its folder; null where the fault is not one file's. */
@@ -53,8 +53,10 @@ export async function withFile<T>(
     }
   } catch (error) {
     if (error instanceof ModelFileError) throw error.file === null ? new ModelFileError(error.message, name) : error;
-    if (error instanceof Error && 'code' in error && typeof error.code === 'string')
-      throw new ModelFileError(`it can't be read (${error.code})`, name);
+    if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+      const hint = error.code === 'EACCES' ? ', Cortex needs the right to read it' : '';
+      throw new ModelFileError(`it can't be read (${error.code})${hint}`, name);
+    }
     throw error;
   }
 }

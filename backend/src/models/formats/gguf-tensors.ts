@@ -57,7 +57,7 @@ export async function readTensors(
   const missing = dataAt + end - fileBytes;
   if (missing > 0)
     throw new ModelFileError(
-      `it is cut short: ${missing.toLocaleString('en')} of ${(dataAt + end).toLocaleString('en')} bytes are missing`,
+      `it is cut short, ${missing.toLocaleString('en')} of ${(dataAt + end).toLocaleString('en')} bytes missing`,
     );
   return { tensors, surplusBytes: Math.max(0, fileBytes - (dataAt + expected)) };
 }

@@ -91,7 +91,7 @@ describe('readGguf', () => {
     const whole = makeGguf({ metadata: llama, tensors: [weight] });
     for (const lacking of [1, 50, 127]) {
       const cut = readGguf(sourceOf(whole.subarray(0, whole.length - lacking)));
-      await expect(cut).rejects.toThrow(`it is cut short: ${lacking} of ${whole.length} bytes are missing`);
+      await expect(cut).rejects.toThrow(`it is cut short, ${lacking} of ${whole.length} bytes missing`);
     }
     expect((await readGguf(sourceOf(Buffer.concat([whole, Buffer.alloc(9)])))).surplusBytes).toBe(9);
   });
@@ -99,7 +99,7 @@ describe('readGguf', () => {
   it('says that it is cut short wherever in the head that is', async () => {
     const whole = makeTinyModel();
     for (let length = 0; length < 12_000; length += 97) {
-      const message = length < 4 ? 'cut short' : /cut short: .*bytes are missing/;
+      const message = length < 4 ? 'cut short' : /cut short, .*bytes missing/;
       await expect(readGguf(sourceOf(whole.subarray(0, length)))).rejects.toThrow(message);
     }
   });

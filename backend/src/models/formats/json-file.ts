@@ -14,23 +14,26 @@ export async function readConfigFile(
   return readObject(file, longestConfigBytes, signal);
 }
 
-const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) });
-
 /** model.safetensors.index.json: of each tensor the file that holds it. @throws ModelFileError */
 export async function readShardIndex(file: NamedFile, signal?: AbortSignal): Promise<ReadonlyMap<string, string>> {
-  const parsed = shardIndex.safeParse(await readObject(file, longestIndexBytes, signal));
-  if (!parsed.success) throw new ModelFileError('it has no weight_map that names a file for each tensor', file.name);
-  const map = new Map(Object.entries(parsed.data.weight_map));
-  for (const shard of map.values()) {
-    if (shard.includes('/') || shard.includes('\\') || shard.includes('\0') || !shard.endsWith('.safetensors'))
-      throw new ModelFileError(
-        `it names ${JSON.stringify(shard.slice(0, 100))}, which is no file of this folder`,
-        file.name,
-      );
+  const { weight_map: named } = await readObject(file, longestIndexBytes, signal);
+  if (typeof named !== 'object' || named === null)
+    throw new ModelFileError('it has no weight_map that names a file for each tensor', file.name);
+  const map = new Map<string, string>();
+  // By hand: a schema takes a quarter of a second for the 90,000 tensors of a large model, and nobody has a turn meanwhile.
+  for (const [tensor, shard] of Object.entries(named)) {
+    const name: unknown = shard;
+    if (typeof name !== 'string' || !isPlainShard(name)) {
+      const shown = JSON.stringify(name)?.slice(0, 100);
+      throw new ModelFileError(`it names ${shown}, which is no file of this folder`, file.name);
+    }
+    map.set(tensor, name);
   }
   if (map.size === 0) throw new ModelFileError('it names no tensor', file.name);
   return map;
 }
+
+const isPlainShard = (name: string) => /^[^/\\\0]+\.safetensors$/.test(name) && name.length <= 255;
 
 async function readObject(
   file: NamedFile,

@@ -30,9 +30,9 @@ describe('readSafetensors', () => {
 
   it('says how many bytes a shard lacks, or has too many', async () => {
     const whole = makeSafetensors(two);
-    await expect(read(whole.subarray(0, -10))).rejects.toThrow('cut short: 10 of 68 bytes of its data are missing');
-    await expect(read(whole.subarray(0, 50))).rejects.toThrow(/cut short: at least [\d,]+ bytes are missing/);
-    await expect(read(whole.subarray(0, 5))).rejects.toThrow('it has no header');
+    await expect(read(whole.subarray(0, -10))).rejects.toThrow('cut short, 10 of 68 bytes of its data missing');
+    await expect(read(whole.subarray(0, 50))).rejects.toThrow(/cut short, at least [\d,]+ bytes missing/);
+    await expect(read(whole.subarray(0, 5))).rejects.toThrow('has no header');
     await expect(read(Buffer.concat([whole, Buffer.alloc(7)]))).rejects.toThrow(
       '7 bytes more than its header describes',
     );

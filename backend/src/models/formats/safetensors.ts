@@ -85,14 +85,14 @@ export async function readShards(
 
 /** Reads one shard. @throws ModelFileError */
 export async function readSafetensors(source: ByteSource): Promise<SafetensorsTensor[]> {
-  if (source.sizeBytes < 8) throw new ModelFileError('it is cut short: it has no header');
+  if (source.sizeBytes < 8) throw new ModelFileError('it is cut short and has no header');
   const length = (await readWhole(source, 8)).readBigUInt64LE();
   if (length > BigInt(longestHeaderBytes))
     throw new ModelFileError(`its header claims ${length} bytes; the format allows ${longestHeaderBytes}`);
   const headerBytes = Number(length);
   if (8 + headerBytes > source.sizeBytes)
     throw new ModelFileError(
-      `it is cut short: at least ${(8 + headerBytes - source.sizeBytes).toLocaleString('en')} bytes are missing`,
+      `it is cut short, at least ${(8 + headerBytes - source.sizeBytes).toLocaleString('en')} bytes missing`,
     );
   const entries: SafetensorsEntry[] = [];
   for (const entry of headerEntries(await readWhole(source, headerBytes, 8))) {
@@ -125,7 +125,7 @@ function checkExtents(entries: readonly SafetensorsEntry[], dataBytes: number): 
   }
   if (at > dataBytes)
     throw new ModelFileError(
-      `it is cut short: ${(at - dataBytes).toLocaleString('en')} of ${at.toLocaleString('en')} bytes of its data are missing`,
+      `it is cut short, ${(at - dataBytes).toLocaleString('en')} of ${at.toLocaleString('en')} bytes of its data missing`,
     );
   if (at < dataBytes)
     throw new ModelFileError(`it has ${(dataBytes - at).toLocaleString('en')} bytes more than its header describes`);

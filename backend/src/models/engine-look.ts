@@ -1,0 +1,99 @@
+import { Agent, request } from 'undici';
+import { diagnose } from '../engines/diagnosis.ts';
+import { loadingProgress } from '../engines/loading-progress.ts';
+import type { Observed } from './decide.ts';
+import type { EngineRoom, RoomContainer } from './engine-room/room.ts';
+
+const probeTimeoutMs = 2_000;
+/** A replica that answered is asked again after so long; what Docker says of its container is read in each look. */
+const answeredForMs = 5_000;
+const progressMs = 2_000;
+const diagnosisLines = 200;
+const progressLines = 30;
+
+/** Signals that somebody sends to end a process, as exit codes, and the code of a server that obeys one. */
+const endedFromOutside: ReadonlySet<number> = new Set([0, 130, 137, 143]);
+
+/** Looks at engines: what their health answers, why they ended, how far they are. */
+export class EngineLook {
+  readonly #room: EngineRoom;
+  readonly #agent = new Agent({ connect: { timeout: probeTimeoutMs } });
+  readonly #ready = new Map<string, number>();
+  readonly #progress = new Map<string, { readonly atMs: number; readonly text: string | null }>();
+  readonly #ends = new Map<string, Pick<Observed, 'diagnosis'> & { readonly killed: boolean }>();
+
+  constructor(room: EngineRoom) {
+    this.#room = room;
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  /** @param port on which the engine listens */
+  async at(container: RoomContainer | null, port: number): Promise<Observed> {
+    if (container === null) return { container: null, probe: null, diagnosis: null };
+    const { id, status, specHash, address } = container;
+    if (status === 'running') {
+      this.#ends.delete(id);
+      const probe = address === null ? 'silent' : await this.#probe(id, `http://${address}:${port}`);
+      return { container: { id, status, specHash, killed: false }, probe, diagnosis: null };
+    }
+    this.#ready.delete(id);
+    const end = status === 'exited' || status === 'dead' ? await this.#endOf(container) : null;
+    const killed = end?.killed ?? false;
+    return { container: { id, status, specHash, killed }, probe: null, diagnosis: end?.diagnosis ?? null };
+  }
+
+  /** What the log says of the start; read every two seconds. */
+  async progress({ id, modelId, replica }: RoomContainer): Promise<string | null> {
+    const known = this.#progress.get(id);
+    if (known !== undefined && Date.now() - known.atMs < progressMs) return known.text;
+    const text = loadingProgress(await this.#lines(modelId, replica, progressLines));
+    this.#progress.set(id, { atMs: Date.now(), text });
+    return text;
+  }
+
+  /** Forgets containers that are gone. */
+  keepOnly(ids: ReadonlySet<string>): void {
+    for (const kept of [this.#ready, this.#progress, this.#ends])
+      for (const id of kept.keys()) if (!ids.has(id)) kept.delete(id);
+  }
+
+  async #probe(id: string, url: string): Promise<Observed['probe']> {
+    if (Date.now() - (this.#ready.get(id) ?? 0) < answeredForMs) return 'ready';
+    this.#ready.delete(id);
+    try {
+      const signal = AbortSignal.timeout(probeTimeoutMs);
+      const { statusCode, body } = await request(`${url}/health`, { dispatcher: this.#agent, signal });
+      await body.dump();
+      if (statusCode !== 200) return statusCode === 503 ? 'loading' : 'silent';
+      this.#ready.set(id, Date.now());
+      return 'ready';
+    } catch {
+      return 'silent';
+    }
+  }
+
+  /** Once for each end: a container that has ended does not change, until it is started again. */
+  async #endOf({
+    id,
+    modelId,
+    replica,
+  }: RoomContainer): Promise<{ diagnosis: Observed['diagnosis']; killed: boolean }> {
+    const known = this.#ends.get(id);
+    if (known !== undefined) return known;
+    const details = await this.#room.inspect(id);
+    if (details === null) return { diagnosis: null, killed: false };
+    const diagnosis = diagnose(await this.#lines(modelId, replica, diagnosisLines), details);
+    const end = { diagnosis, killed: endedFromOutside.has(details.exitCode) && !details.oomKilled };
+    this.#ends.set(id, end);
+    return end;
+  }
+
+  async #lines(modelId: string, replica: number, tail: number): Promise<string[]> {
+    const lines: string[] = [];
+    for await (const line of this.#room.logs(modelId, replica, { tail })) lines.push(line);
+    return lines;
+  }
+}
