@@ -545,12 +545,12 @@ export const errorDefinitions = {
     (p) => `The password would go to ${p.url} unencrypted, over the network.`,
     () => 'Name an https:// address, or take the risk: --allow-http.',
   ),
-  file_unreadable: define<{ file: string; reason: string }>()(
+  file_unusable: define<{ file: string; reason: string }>()(
     400,
     'invalid_request_error',
     'usage',
-    (p) => `${p.file} can't be read: ${p.reason}`,
-    () => 'Check the name and who may read it, then run the same command again.',
+    (p) => `${p.file} can't be opened: ${p.reason}`,
+    () => 'Check the name and who may use it, then run the same command again.',
   ),
   description_faulty: define<{ faults: number }>()(
     400,

@@ -16,7 +16,11 @@ export function hiddenFields({ extra_args: args, extra_env: variables }: Extras)
   ];
 }
 
+const secretFlag = /-(?:key|token|secret|password|passwd)$/i;
 const secretVariable = /KEY|TOKEN|SECRET|PASSW|CREDENTIAL/i;
 
 /** Whether a variable of the environment holds a secret, by its name. */
 export const isSecretVariable = (name: string): boolean => secretVariable.test(name);
+
+/** Whether the value of a flag is a secret, by its name. */
+export const isSecretFlag = (flag: string): boolean => secretFlag.test(flag);

@@ -24,10 +24,6 @@ export async function exportAll(flags: ExportFlags): Promise<void> {
   if (output === undefined) process.stdout.write(text);
   else
     await writeFile(output, text).catch((cause: unknown) => {
-      throw new CortexError(
-        'file_unreadable',
-        { file: output, reason: String(Object(cause).code ?? cause) },
-        { cause },
-      );
+      throw new CortexError('file_unusable', { file: output, reason: String(Object(cause).code ?? cause) }, { cause });
     });
 }

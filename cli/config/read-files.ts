@@ -25,7 +25,7 @@ export async function readFiles(files: readonly string[], env: Environment): Pro
   const faults: string[] = [];
   for (const file of files) {
     const text = await (file === '-' ? readStream(process.stdin) : readFile(file, 'utf8')).catch((cause: unknown) => {
-      throw new CortexError('file_unreadable', { file, reason: String(Object(cause).code ?? cause) }, { cause });
+      throw new CortexError('file_unusable', { file, reason: String(Object(cause).code ?? cause) }, { cause });
     });
     const read = readDocuments(text);
     for (const { line, message } of read.faults) faults.push(`${file}:${line}: ${message}`);

@@ -28,7 +28,7 @@ export type SignedInCall = <R extends Route>(route: R, input?: Input) => Promise
 
 /**
  * Does something as a user, whose rights count as in the browser; the session ends with it.
- * @throws CortexError sign_in_missing, plain_http, file_unreadable, server_unreachable; RefusedError
+ * @throws CortexError sign_in_missing, plain_http, file_unusable, server_unreachable; RefusedError
  */
 export async function withSession<T>(flags: SessionFlags, act: (call: SignedInCall) => Promise<T>): Promise<T> {
   const { env } = readContext();
@@ -38,7 +38,7 @@ export async function withSession<T>(flags: SessionFlags, act: (call: SignedInCa
   if (!isPrivate(url) && flags.allowHttp !== true) throw new CortexError('plain_http', { url });
   const username = flags.username ?? env.CORTEX_USERNAME ?? 'admin';
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new CortexError('file_unreadable', { file, reason: String(Object(cause).code ?? cause) }, { cause });
+    throw new CortexError('file_unusable', { file, reason: String(Object(cause).code ?? cause) }, { cause });
   });
   const password = text.replace(/\r?\n$/, '');
   const { cookie } = await exchange(routes.login, { url, body: { username, password } });

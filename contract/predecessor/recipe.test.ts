@@ -88,6 +88,7 @@ it('turns further arguments that have a field into it, drifted ones too, and ref
 it('leaves secrets out and names them', () => {
   const fields = {
     hf_token: 'hush-1',
+    engine_startup_args_json: '[{"flag":"--x-token","value":"hush-3"}]',
     engine_startup_env_json:
       '[{"key":"MY_API_KEY","value":"hush-2"},{"key":"COLOUR","value":"green"},{"key":"HF_HOME","value":"/x"}]',
   };
@@ -96,6 +97,7 @@ it('leaves secrets out and names them', () => {
   expect(read.content?.options.extra_env).toEqual({ COLOUR: 'green' });
   expect(outcomes(fields)).toMatchObject({
     hf_token: { outcome: 'left_out' },
+    'engine_startup_args_json --x-token': { outcome: 'left_out' },
     'engine_startup_env_json MY_API_KEY': { outcome: 'left_out' },
     'engine_startup_env_json HF_HOME': { outcome: 'refused' },
   });

@@ -2,7 +2,7 @@ import { valueOfText } from '../engine-options/form-text.ts';
 import type { Spelling } from '../engine-options/option.ts';
 import { flagOf, refusedArguments, refusedEnvironment } from '../engine-options/reserved.ts';
 import { optionTables } from '../engine-options/tables.ts';
-import { isSecretVariable } from '../hidden.ts';
+import { isSecretFlag, isSecretVariable } from '../hidden.ts';
 import type { Engine } from '../models.ts';
 import type { ImportNote } from '../recipes.ts';
 
@@ -101,6 +101,10 @@ function readArgument(engine: Engine, field: string, flag: string, value: unknow
   const [refusal] = refusedArguments(engine, words);
   if (refusal !== undefined) {
     into.notes.push(note(field, 'refused', null, refusal.reason));
+    return;
+  }
+  if (!isBare && isSecretFlag(current)) {
+    into.notes.push(note(field, 'left_out', null, 'It is a secret: give it to the model itself.'));
     return;
   }
   into.extra_args.push(...words);

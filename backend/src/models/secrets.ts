@@ -1,7 +1,5 @@
 import { CortexError } from '../../../contract/errors.ts';
-import { type Extras, hidden, hiddenFields, isSecretVariable } from '../../../contract/hidden.ts';
-
-const secretFlag = /-(?:key|token|secret|password|passwd)$/i;
+import { type Extras, hidden, hiddenFields, isSecretFlag, isSecretVariable } from '../../../contract/hidden.ts';
 
 /** Variables as they may be shown: those whose name tells of a secret keep only the name. */
 export const shownVariables = (variables: Readonly<Record<string, string>>): Record<string, string> =>
@@ -18,9 +16,9 @@ export const shownArguments = (args: readonly string[]): string[] =>
 function secretAt(args: readonly string[], index: number): { flag: string; prefix: string; value: string } | null {
   const argument = args[index] ?? '';
   const [flag = '', value] = argument.split(/=(.*)/s, 2);
-  if (value !== undefined && secretFlag.test(flag)) return { flag, prefix: `${flag}=`, value };
+  if (value !== undefined && isSecretFlag(flag)) return { flag, prefix: `${flag}=`, value };
   const before = args[index - 1] ?? '';
-  const isValue = before.startsWith('--') && secretFlag.test(before) && !argument.startsWith('--');
+  const isValue = before.startsWith('--') && isSecretFlag(before) && !argument.startsWith('--');
   return isValue ? { flag: before, prefix: '', value: argument } : null;
 }
 
