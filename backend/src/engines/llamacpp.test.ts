@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { llamacppOptions, vllmOptions } from '../../../contract/engine-options/schema.ts';
 import { llamacppLaunch } from './llamacpp.ts';
+import { quietVariables } from './quiet.ts';
 import { vllmLaunch } from './vllm.ts';
 
 it('llama.cpp gets only the options that were set, and its key by file', () => {
@@ -12,7 +13,7 @@ it('llama.cpp gets only the options that were set, and its key by file', () => {
   expect(command.join(' ')).toContain('--model /model/b.gguf --alias a --host 0.0.0.0 --port 8080');
   expect(command.join(' ')).toContain('--api-key-file /run/cortex/api-key --ctx-size 0 --jinja');
   expect(command).not.toContain('--threads');
-  expect(env).toEqual([]);
+  expect(env).toEqual(quietVariables);
 });
 
 it('vLLM is kept from the network and reads its key in the container', () => {

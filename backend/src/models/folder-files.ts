@@ -9,6 +9,8 @@ export interface FolderFile {
   /** Its real path: where a link that stays inside the models folder leads. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** When its bytes or its rights last changed; nobody can set it back. */
+  readonly changedMs: number;
 }
 
 export interface FolderFiles {
@@ -60,13 +62,13 @@ export async function realPathInside(path: string, realRoot: string): Promise<st
 }
 
 /** A regular file's real path and size; null of everything else, and of a link that leads nowhere. */
-async function realFile(path: string): Promise<{ path: string; sizeBytes: number } | null> {
+async function realFile(path: string): Promise<Omit<FolderFile, 'name'> | null> {
   const found = await lstat(path).catch(() => null);
-  if (found?.isFile()) return { path, sizeBytes: found.size };
+  if (found?.isFile()) return { path, sizeBytes: found.size, changedMs: found.ctimeMs };
   if (!found?.isSymbolicLink()) return null;
   const real = await realpath(path).catch(() => null);
   const target = real === null ? null : await stat(real).catch(() => null);
-  return real !== null && target?.isFile() ? { path: real, sizeBytes: target.size } : null;
+  return real !== null && target?.isFile() ? { path: real, sizeBytes: target.size, changedMs: target.ctimeMs } : null;
 }
 
 /**

@@ -1,35 +1,27 @@
 import { realpath } from 'node:fs/promises';
-import type { Engine, FileRemark, FolderInspection } from '../../../contract/models.ts';
+import type { FileRemark, FolderInspection } from '../../../contract/models.ts';
 import { type FolderFiles, filesOfFolder, mostFilesOfFolder, resolveFolder } from './folder-files.ts';
+import { type EngineVersions, FolderOffers } from './folder-offers.ts';
 import { ModelFileError } from './formats/byte-source.ts';
-import { ggufOffer } from './gguf-candidates.ts';
 import { provenanceOf } from './provenance.ts';
-import { safetensorsOffer } from './safetensors-candidate.ts';
 
-/** Heads of some hundred files on a slow disk. */
-const longestMs = 60_000;
-
-const nothingIsKnown: Readonly<Record<Engine, string | null>> = { vllm: null, llamacpp: null };
+const unknownVersions: EngineVersions = { vllm: null, llamacpp: null };
 
 /**
  * What a folder holds and which engine can run it.
- * @param versions the engines', where they are known: an architecture may be newer than they are
+ * @param known what was read before
  * @throws CortexError folder_not_found, folder_outside
  */
 export async function inspectModelFolder(
   root: string,
   folder: string,
-  versions: Readonly<Record<Engine, string | null>> = nothingIsKnown,
+  versions: EngineVersions = unknownVersions,
+  known: FolderOffers = new FolderOffers(),
 ): Promise<FolderInspection> {
   const path = await resolveFolder(root, folder);
   const realRoot = await realpath(root);
   const { files, leaving, isCut, fault } = await lookInto(path, realRoot);
-  const signal = AbortSignal.timeout(longestMs);
-  const label = folder.split('/').at(-1) ?? folder;
-  const offers = [
-    await ggufOffer(files, versions.llamacpp, signal),
-    await safetensorsOffer(files, label, versions.vllm, signal),
-  ];
+  const offers = await known.of(path, files, folder.split('/').at(-1) ?? folder, versions);
   const candidates = offers.flatMap((offer) => offer.candidates);
   const notes = offers.flatMap((offer) => offer.notes);
   const problems: FileRemark[] = [

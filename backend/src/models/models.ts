@@ -30,6 +30,7 @@ import { shownOptions } from './differences.ts';
 import { editedModel, modelDifferences, readModel } from './edit.ts';
 import type { EngineRoom } from './engine-room/room.ts';
 import { resolveFolder } from './folder-files.ts';
+import { FolderOffers } from './folder-offers.ts';
 import { listModelFolders } from './folder-walk.ts';
 import { inspectModelFolder } from './folders.ts';
 import type { ImageGate } from './image-gate.ts';
@@ -74,6 +75,7 @@ export class Models {
   readonly #memory: ModelMemory;
   readonly #shapes: ModelShapes;
   readonly #feed = new ChangeFeed<Change>();
+  readonly #offers = new FolderOffers();
   readonly #shown = new Map<string, Shown>();
 
   constructor(options: ModelsOptions) {
@@ -246,7 +248,8 @@ export class Models {
 
   inspectFolder(folder: string): Promise<FolderInspection> {
     const version = (engine: Engine) => versionInName(engine, this.#image(engine));
-    return inspectModelFolder(this.#root, folder, { vllm: version('vllm'), llamacpp: version('llamacpp') });
+    const versions = { vllm: version('vllm'), llamacpp: version('llamacpp') };
+    return inspectModelFolder(this.#root, folder, versions, this.#offers);
   }
 
   get #root(): string {
@@ -282,7 +285,7 @@ export class Models {
   }
 
   async #checkFolder(model: NewModel): Promise<void> {
-    const { candidates, problems, notes, folder } = await inspectModelFolder(this.#root, model.folder);
+    const { candidates, problems, notes, folder } = await this.inspectFolder(model.folder);
     const fitting = candidates.find((candidate) => candidate.engine === model.engine && candidate.file === model.file);
     if (fitting !== undefined) return;
     const remarks = [...problems, ...notes];
