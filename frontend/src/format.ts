@@ -9,7 +9,7 @@ export function formatBytes(bytes: number): string {
 /** 14.9 GiB: memory of GPUs is counted in powers of two, by NVIDIA and by the engines. */
 export const formatGib = (bytes: number): string => {
   const gib = bytes / 1024 ** 3;
-  return gib > 0 && gib < 0.1 ? `${Math.max(1, Math.round(gib * 1024))} MiB` : `${gib.toFixed(1)} GiB`;
+  return gib > 0 && gib < 1 ? `${Math.max(1, Math.round(gib * 1024))} MiB` : `${gib.toFixed(1)} GiB`;
 };
 
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });

@@ -103,12 +103,30 @@ onBothDatabases((database) => {
       expect(await gpusOf(b.id)).toEqual(['GPU-0']);
     });
 
-    it('are free again once the model that held them has failed', async () => {
+    it('are others for each replica', async () => {
+      const model = await insertModel(db(), { ...vllm(), replicas: 2 });
+      const memory = memoryOf([model.id], [gpu(0, 24), gpu(1, 24)]);
+      await memory.reserve(model, '0.8.5', started);
+      const shares = (await findModel(db(), model.id))?.gpus ?? [];
+      expect(shares.map(({ uuid, replica }) => [uuid, replica])).toEqual([
+        ['GPU-0', 0],
+        ['GPU-1', 1],
+      ]);
+      const three = await insertModel(db(), { ...vllm(), replicas: 3 });
+      await expect(
+        memoryOf([three.id], [gpu(0, 24), gpu(1, 24)]).reserve(three, '0.8.5', started),
+      ).rejects.toMatchObject({
+        code: 'gpu_memory_held',
+      });
+    });
+
+    it('are held by a model that has failed until it is stopped, since it may be tried again', async () => {
       const [a, b] = [await insertModel(db(), vllm()), await insertModel(db(), vllm())];
-      const only = [gpu(0, 24)];
-      await memoryOf([a.id], only).reserve(a, '0.8.5', () => setWanted(db(), a.id, 'running'));
-      await expect(memoryOf([a.id, b.id], only).reserve(b, '0.8.5', started)).rejects.toThrow(a.served_name);
-      await memoryOf([a.id, b.id], only, { states: { [a.id]: 'failed' } }).reserve(b, '0.8.5', started);
+      const memory = memoryOf([a.id, b.id], [gpu(0, 24)], { states: { [a.id]: 'failed' } });
+      await memory.reserve(a, '0.8.5', () => setWanted(db(), a.id, 'running'));
+      await expect(memory.reserve(b, '0.8.5', started)).rejects.toThrow(a.served_name);
+      await setWanted(db(), a.id, 'stopped');
+      await memory.reserve(b, '0.8.5', started);
       expect(await gpusOf(b.id)).toEqual(['GPU-0']);
     });
 

@@ -11,7 +11,7 @@ import { llamacppOptions } from '../../contract/engine-options/schema.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 
-const llama = 'ghcr.io/ggml-org/llama.cpp:server-cuda';
+export const llama = 'ghcr.io/ggml-org/llama.cpp:server-cuda';
 const policy = {
   OFFLINE_MODE: true,
   OFFLINE_MODE_AUTO_DETECT: false,
@@ -79,6 +79,15 @@ export class SupervisedModels {
     this.#supervisor?.wake();
   }
 
+  forget(model: ModelRecord): void {
+    this.#supervisor?.forget(model);
+  }
+
+  /** Every container that was made. */
+  containers() {
+    return this.engine.containers.list({ labels: [`cortex.network=${this.network}`], all: true });
+  }
+
   async unwatch(): Promise<void> {
     await this.#supervisor?.close();
     this.#supervisor = null;
@@ -127,8 +136,7 @@ export class SupervisedModels {
   /** Ends the supervisor and removes what it has made. */
   async clear(): Promise<void> {
     await this.unwatch();
-    const made = await this.engine.containers.list({ labels: [`cortex.network=${this.network}`], all: true });
-    for (const { id } of made) await this.engine.containers.remove(id, { force: true });
+    for (const { id } of await this.containers()) await this.engine.containers.remove(id, { force: true });
     this.records = [];
     this.seen = [];
   }

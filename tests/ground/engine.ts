@@ -20,6 +20,12 @@ export interface EngineOptions {
 export interface Engine {
   host: string;
   dir: string;
+  /** Ends the daemon alone; what it runs and has stays. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Ends all of it at once, as a machine that loses its power does: what was in memory and under /run is gone. */
+  loseEverything(): Promise<void>;
+  /** Starts the daemon again after one of these. */
+  begin(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -77,22 +83,37 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       ? [binary, ...args]
       : ['nsenter', `--net=/var/run/netns/${options.netns}`, binary, ...args];
   const [program = binary, ...rest] = command;
-  const child = spawn(program, rest, {
-    stdio: ['ignore', log, log],
-    env: { ...process.env, PATH: path },
-    detached: true,
-  });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const launch = () => {
+    const daemon = spawn(program, rest, {
+      stdio: ['ignore', log, log],
+      env: { ...process.env, PATH: path },
+      detached: true,
+    });
+    return { daemon, exited: new Promise<void>((resolve) => daemon.once('exit', () => resolve())) };
+  };
+  let { daemon: child, exited } = launch();
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
+  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    child.kill(signal);
+    await Promise.race([exited, sleep(20_000, undefined, { ref: false })]);
+    if (isRunning()) child.kill('SIGKILL');
+    await exited;
+  };
 
   const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) {
+    if (isRunning()) {
       const listed = await run('docker', ['--host', host, 'ps', '-aq']).catch(() => ({ stdout: '' }));
       const ids = listed.stdout.split('\n').filter((id) => id !== '');
       if (ids.length > 0) await run('docker', ['--host', host, 'rm', '-f', ...ids]).catch(() => undefined);
-      child.kill('SIGTERM');
-      await Promise.race([exited, sleep(20_000, undefined, { ref: false })]);
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      await end('SIGTERM');
     }
+    await unmountAll();
+    if (bridge !== undefined) await run('ip', ['link', 'delete', bridge]).catch(() => undefined);
+    await rm(dir, { recursive: true, force: true });
+    await rm(runDir, { recursive: true, force: true });
+  };
+
+  const unmountAll = async () => {
     const mounts = readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
       .map((line) => line.split(' ')[1] ?? '');
@@ -100,20 +121,53 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       if (mount.startsWith(`${dir}/`) || mount.startsWith(`${runDir}/`))
         await run('umount', ['-l', mount]).catch(() => undefined);
     }
-    if (bridge !== undefined) await run('ip', ['link', 'delete', bridge]).catch(() => undefined);
-    await rm(dir, { recursive: true, force: true });
-    await rm(runDir, { recursive: true, force: true });
   };
 
-  const deadline = Date.now() + startTimeoutMs;
-  while (Date.now() < deadline && child.exitCode === null) {
-    const ready = await run('docker', ['--host', host, 'version', '--format', '{{.Server.Version}}']).then(
-      () => true,
-      () => false,
+  const loseEverything = async () => {
+    const { stdout: ids } = await run('docker', ['--host', host, 'ps', '-q']);
+    const format = ['--format', '{{.State.Pid}}'];
+    const running = ids.split('\n').filter((id) => id !== '');
+    const { stdout } =
+      running.length === 0 ? { stdout: '' } : await run('docker', ['--host', host, 'inspect', ...format, ...running]);
+    const engines = (stdout.match(/\d+/g) ?? []).map(Number);
+    const shims = engines.map((pid) =>
+      Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]),
     );
-    if (ready) return { host, dir, stop };
-    await sleep(200);
-  }
+    const containerd = Number(readFileSync(join(runDir, 'exec/containerd/containerd.pid'), 'utf8'));
+    await end('SIGKILL');
+    for (const pid of [containerd, ...shims, ...engines]) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It went with another one.
+      }
+    }
+    await sleep(500);
+    await unmountAll();
+    await rm(join(runDir, 'exec'), { recursive: true, force: true });
+    await rm(join(runDir, 'docker.pid'), { force: true });
+  };
+
+  const answers = async () => {
+    const deadline = Date.now() + startTimeoutMs;
+    while (Date.now() < deadline && isRunning()) {
+      const ready = await run('docker', ['--host', host, 'version', '--format', '{{.Server.Version}}']).then(
+        () => true,
+        () => false,
+      );
+      if (ready) return true;
+      await sleep(200);
+    }
+    return false;
+  };
+  const begin = async () => {
+    ({ daemon: child, exited } = launch());
+    if (!(await answers()))
+      throw new Error(
+        `the engine '${options.name}' did not start again: ${readFileSync(logPath, 'utf8').slice(-2000)}`,
+      );
+  };
+  if (await answers()) return { host, dir, end, loseEverything, begin, stop };
   const reason = readFileSync(logPath, 'utf8').slice(-2000);
   await stop();
   throw new Error(`the ${options.version} engine '${options.name}' did not start: ${reason}`);

@@ -16,6 +16,18 @@ it('llama.cpp gets only the options that were set, and its key by file', () => {
   expect(env).toEqual(quietVariables);
 });
 
+it.each([
+  ['an image that lists it', null, ['--offline'], true],
+  ['an image that does not, whatever its number', 'b9999', ['--ctx-size'], false],
+  ['a build of before', 'b5000', null, false],
+  ['a build of later', 'b6000', null, true],
+  ['a moving tag that could not be asked', null, null, true],
+])('llama.cpp is told to stay offline where it knows how: %s', (_what, version, listed, expected) => {
+  const flags = listed === null ? null : new Map(listed.map((flag) => [flag, false]));
+  const model = { served_name: 'a', task: 'generate', file: 'b.gguf', options: llamacppOptions.parse({}) } as const;
+  expect(llamacppLaunch(model, { version, flags }).command.includes('--offline')).toBe(expected);
+});
+
 it('vLLM is kept from the network and reads its key in the container', () => {
   const { entrypoint, env } = vllmLaunch(
     { served_name: 'a', task: 'embed', options: vllmOptions.parse({ extra_env: { VLLM_LOGGING_LEVEL: 'DEBUG' } }) },

@@ -11,13 +11,16 @@ export interface LlamacppModel {
   readonly options: LlamacppOptions;
 }
 
-/** Came with github.com/ggml-org/llama.cpp/pull/13804 on 2025-05-26; every build of June has it. Older ones refuse it. */
-const firstWithOffline = 'b5572';
+/**
+ * It came with github.com/ggml-org/llama.cpp/pull/13804 of 2025-05-26, and builds without it refuse it: where the image can't
+ * be asked, only those count that are surely later. This one is of 2025-06-20 (github.com/microsoft/winget-pkgs/pull/267239).
+ */
+const surelyWithOffline = 'b5712';
 
 /** llama.cpp's own switch against downloads, where this build has it. */
 function offlineFlag({ version, flags }: EngineFacts): readonly string[] {
   const known =
-    flags === null ? version === null || compareVersions(version, firstWithOffline) >= 0 : flags.has('--offline');
+    flags === null ? version === null || compareVersions(version, surelyWithOffline) >= 0 : flags.has('--offline');
   return known ? ['--offline'] : [];
 }
 

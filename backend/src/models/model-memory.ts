@@ -94,19 +94,13 @@ export class ModelMemory {
     for (let replica = 0; replica < record.replicas; replica += 1) {
       const earlier = { modelId: record.id, servedName: record.served_name, shares, stays: true };
       const kept = idsOf(record, replica);
-      shares.push(...this.#sharesOf(record, { ...question, kept }, replica, inventory, [...others, earlier]));
+      shares.push(...this.#sharesOf({ ...question, kept }, replica, inventory, [...others, earlier]));
     }
     await setModelGpus(db, record.id, shares);
   }
 
   /** @throws CortexError gpu_memory_held */
-  #sharesOf(
-    record: ModelRecord,
-    question: Question,
-    replica: number,
-    inventory: GpuInventory,
-    holders: readonly GpuHolder[],
-  ): GpuShare[] {
+  #sharesOf(question: Question, replica: number, inventory: GpuInventory, holders: readonly GpuHolder[]): GpuShare[] {
     const { plan, shares } = planFor(question, inventory, holders);
     const alone = planFor(
       question,
@@ -120,7 +114,7 @@ export class ModelMemory {
       );
       const free = gpuRooms(inventory.gpus, holders).reduce((sum, { availableBytes }) => sum + availableBytes, 0);
       throw new CortexError('gpu_memory_held', {
-        model: record.served_name,
+        model: question.model.served_name,
         neededGiB: (needed / GiB).toFixed(1),
         freeGiB: (free / GiB).toFixed(1),
         holders: holderNames(holders).join(', '),
@@ -179,7 +173,8 @@ export class ModelMemory {
     const { listModels, stateOf } = this.#options;
     return (await listModels()).flatMap(({ id, served_name, wanted, gpus = [] }) => {
       const state = stateOf(id);
-      const stays = wanted === 'running' && state !== 'failed' && id !== modelId;
+      // One that failed as well: it may be tried again at any time.
+      const stays = wanted === 'running' && id !== modelId;
       if (!stays && (state === undefined || state === 'stopped' || state === 'failed')) return [];
       return [{ modelId: id, servedName: served_name, shares: gpus, stays }];
     });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { CortexError } from '../../../contract/errors.ts';
 import { ImageGate } from './image-gate.ts';
 import { RegistryReach } from './registry-reach.ts';
 
@@ -94,6 +95,21 @@ describe('the offline state', () => {
     expect(gate.status()).toMatchObject({ mode, registries: [] });
     await gate.check(image).catch(() => undefined);
     expect(asked).toEqual([]);
+  });
+
+  it('is not detected where no Docker answers: nothing is known then', async () => {
+    const absent = new CortexError('docker_unavailable', { address: 'unix:///x', reason: 'there is no such socket' });
+    const fail = () => Promise.reject(absent);
+    const gate = new ImageGate({
+      images: { inspect: fail, pull: fail, askRegistry: fail },
+      policy,
+      archiveFile: () => 'x.tar',
+      configured: [image],
+    });
+    gate.status();
+    await new Promise(setImmediate);
+    expect(gate.status()).toMatchObject({ mode: 'off', registries: [] });
+    await expect(gate.check(image)).rejects.toBe(absent);
   });
 
   it("refuses in the guide's words, with the archive that holds the image", async () => {

@@ -31,7 +31,7 @@ export class RegistryReach {
     this.#options = options;
   }
 
-  /** A fresh answer of the image's registry. */
+  /** A fresh answer of the image's registry. @throws CortexError docker_unavailable */
   async of(image: string): Promise<RegistryAnswer> {
     const kept = this.#kept.get(image);
     return kept !== undefined && this.#now() < kept.untilMs ? kept.answer : this.#ask(image);
@@ -40,34 +40,31 @@ export class RegistryReach {
   /** The last answer, at once; where it is stale or missing, the registry is asked meanwhile. */
   lastOf(image: string): RegistryAnswer | null {
     const kept = this.#kept.get(image);
-    if (kept === undefined || this.#now() >= kept.untilMs) void this.#ask(image);
+    // Where no Docker answers, nothing is known of any registry.
+    if (kept === undefined || this.#now() >= kept.untilMs) this.#ask(image).catch(() => this.#kept.delete(image));
     return kept?.answer ?? null;
   }
 
   #ask(image: string): Promise<RegistryAnswer> {
     const asking = this.#asking.get(image);
     if (asking !== undefined) return asking;
-    const asked = this.#answerOf(image).then((answer) => {
-      this.#kept.set(image, { answer, untilMs: this.#now() + (answer.answers ? answerKeepsMs : silenceKeepsMs) });
-      this.#asking.delete(image);
-      return answer;
-    });
+    const asked = this.#answerOf(image)
+      .then((answer) => {
+        this.#kept.set(image, { answer, untilMs: this.#now() + (answer.answers ? answerKeepsMs : silenceKeepsMs) });
+        return answer;
+      })
+      .finally(() => this.#asking.delete(image));
     this.#asking.set(image, asked);
     return asked;
   }
 
-  /** Never rejects: what can't be asked does not answer. */
   async #answerOf(image: string): Promise<RegistryAnswer> {
     const { images, limitMs = askLimitMs } = this.#options;
     const signal = AbortSignal.timeout(limitMs);
-    const said = await images.askRegistry(image, signal).catch((error: unknown) => ({
-      answers: false,
-      reason: signal.aborted
-        ? `no answer within ${limitMs / 1000} s`
-        : error instanceof Error
-          ? error.message
-          : String(error),
-    }));
+    const said = await images.askRegistry(image, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+      return { answers: false, reason: `no answer within ${limitMs / 1000} s` };
+    });
     const { registry } = parseImageReference(image);
     return { registry, image, ...said, asked_at: new Date(this.#now()).toISOString() };
   }

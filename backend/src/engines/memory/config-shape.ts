@@ -1,4 +1,4 @@
-import { type LayerShape, type ModelShape, type TensorSize, weightsOf } from './shape.ts';
+import { isSize, type LayerShape, type ModelShape, mostLayers, type TensorSize, weightsOf } from './shape.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -11,13 +11,11 @@ export interface SafetensorsFacts {
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const mostLayers = 4096;
-
-/** The first of the names that holds a positive number. */
+/** The first of the names that holds a positive number that a model can have. */
 function numberOf(fields: Fields, ...names: readonly string[]): number | null {
   for (const name of names) {
     const value = fields[name];
-    if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value;
+    if (isSize(value)) return value;
   }
   return null;
 }
@@ -63,8 +61,7 @@ export function shapeOfConfig({ config, tensors }: SafetensorsFacts): ModelShape
   const attention = isFields(fields.attn_config) ? fields.attn_config : {};
   const layerCount = numberOf(fields, 'num_hidden_layers', 'n_layer', 'n_layers', 'num_layers');
   const hidden = numberOf(fields, 'hidden_size', 'n_embd', 'd_model', 'dim');
-  if (layerCount === null || hidden === null || !Number.isSafeInteger(layerCount) || layerCount > mostLayers)
-    return null;
+  if (layerCount === null || hidden === null || layerCount > mostLayers) return null;
 
   const namedHeads = numberOf(fields, 'num_attention_heads', 'n_head', 'n_heads', 'num_heads');
   const headSize =

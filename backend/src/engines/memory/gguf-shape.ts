@@ -1,4 +1,4 @@
-import { type LayerShape, type ModelShape, type TensorSize, weightsOf } from './shape.ts';
+import { isSize, type LayerShape, type ModelShape, mostLayers, type TensorSize, weightsOf } from './shape.ts';
 
 type Scalar = string | number | boolean;
 
@@ -8,8 +8,6 @@ export interface GgufFacts {
   readonly metadata: ReadonlyMap<string, Scalar | readonly Scalar[]>;
   readonly tensors: readonly TensorSize[];
 }
-
-const mostLayers = 4096;
 
 const names = {
   layerOf: (name: string) => {
@@ -44,13 +42,13 @@ export function shapeOfGguf({ metadata, tensors }: GgufFacts): ModelShape | null
   const value = (key: string) => metadata.get(`${architecture}.${key}`);
   const number = (key: string): number | null => {
     const found = value(key);
-    return typeof found === 'number' && Number.isFinite(found) && found > 0 ? found : null;
+    return isSize(found) ? found : null;
   };
   /** A number of a layer: one for all, or a list with one for each. */
   const ofLayer = (key: string, layer: number): number | null => {
     const found = value(key);
     const one = typeof found === 'object' ? found[layer] : found;
-    return typeof one === 'number' ? one : null;
+    return one === 0 || isSize(one) ? one : null;
   };
 
   // Layers past the last one guess further tokens; they are counted in block_count and not run.
@@ -105,7 +103,7 @@ export function shapeOfGguf({ metadata, tensors }: GgufFacts): ModelShape | null
 }
 
 function largest(value: Scalar | readonly Scalar[] | undefined): number | null {
-  const all = (typeof value === 'object' ? value : [value]).filter((one): one is number => typeof one === 'number');
+  const all = (typeof value === 'object' ? value : [value]).filter(isSize);
   return all.length === 0 ? null : Math.max(...all);
 }
 

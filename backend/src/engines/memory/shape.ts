@@ -1,3 +1,11 @@
+/** Files can claim anything. The deepest models that were published have some 130 layers. */
+export const mostLayers = 512;
+
+const largestNumber = 1e9;
+/** Whether a model's size may be that: whole, positive, and not beyond reason. */
+export const isSize = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= largestNumber;
+
 /** What one layer keeps of each token, or of each sequence. */
 export type LayerShape =
   | {

@@ -40,13 +40,17 @@ export async function grantFolder(models: ModelsRoot, record: ModelRecord): Prom
     if (!file.startsWith(path + sep))
       throw refuse(`${record.file} leads out of its folder, and an engine sees only that`);
   }
-  const found = await stat(path);
-  const below = relative(await realpath(models.dir), path);
-  return {
-    source: join(models.dirHost, below),
-    identity: `${found.dev}:${found.ino}`,
-    user: await userFor(record.engine, path, `${found.uid}:${found.gid}`),
-  };
+  try {
+    const found = await stat(path);
+    return {
+      source: join(models.dirHost, relative(await realpath(models.dir), path)),
+      identity: `${found.dev}:${found.ino}`,
+      user: await userFor(record.engine, path, `${found.uid}:${found.gid}`),
+    };
+  } catch (error) {
+    // It vanished meanwhile, or Cortex may not look into a part of it.
+    throw refuse(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /**
