@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CortexError, exitCodes } from '../contract/errors.ts';
+import { registerConfig } from './config/register.ts';
 import { findRoot } from './context.ts';
 import { registerOffline } from './offline/register.ts';
-import { registerServer } from './server.ts';
+import { RefusedError, registerServer } from './server.ts';
 
 const program = new Command('cortex')
   .description('Language models on your own machines, without the internet.')
@@ -13,11 +14,12 @@ const program = new Command('cortex')
   .showHelpAfterError('(cortex --help lists the commands)')
   .addHelpText(
     'after',
-    '\nExit codes: 0 done · 1 failed · 2 wrong usage or setting · 3 integrity · 4 Docker · 5 disk space · 6 network · 7 not ready · 130 interrupted',
+    '\nExit codes: 0 done · 1 failed · 2 wrong usage or setting · 3 integrity · 4 Docker · 5 disk space · 6 network · 7 not ready · 8 changes that were not made · 130 interrupted',
   )
   .exitOverride();
 registerOffline(program);
 registerServer(program);
+registerConfig(program);
 
 try {
   await program.parseAsync();
@@ -30,6 +32,10 @@ function explain(error: unknown): number {
   if (error instanceof CortexError) {
     process.stderr.write(`Error: ${error.message}\n  → ${error.hint}\n`);
     return error.exit;
+  }
+  if (error instanceof RefusedError) {
+    process.stderr.write(`Error: ${error.message}\n`);
+    return exitCodes.failed;
   }
   process.stderr.write(`Error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return exitCodes.failed;

@@ -57,7 +57,7 @@ async function bootstrap(body: { username: string; organization: string }): Prom
 }
 
 /** The server's refusal as it told it. */
-class RefusedError extends Error {
+export class RefusedError extends Error {
   override readonly name = 'RefusedError';
   readonly code: string;
   constructor(code: string, message: string) {
@@ -69,18 +69,27 @@ class RefusedError extends Error {
 /** The server of this machine. */
 export const serverUrl = (): string => `http://127.0.0.1:${readContext().env.GATEWAY_PORT || '8084'}`;
 
-/** Calls a route of the server of this machine. @throws CortexError server_unreachable, RefusedError */
-export async function call<R extends Route>(
+interface CallOptions {
+  /** Where the server is, if not on this machine. */
+  url?: string;
+  body?: unknown;
+  params?: Readonly<Record<string, string>>;
+  query?: Readonly<Record<string, string>>;
+  authorization?: string;
+  cookie?: string;
+}
+
+/** Calls a route of the server. @throws CortexError server_unreachable, RefusedError */
+export async function call<R extends Route>(route: R, options: CallOptions = {}): Promise<z.output<R['response']>> {
+  return (await exchange(route, options)).body;
+}
+
+/** The same, with the cookie that the answer sets. @throws CortexError server_unreachable, RefusedError */
+export async function exchange<R extends Route>(
   route: R,
-  options: {
-    body?: unknown;
-    params?: Readonly<Record<string, string>>;
-    query?: Readonly<Record<string, string>>;
-    authorization?: string;
-    cookie?: string;
-  } = {},
-): Promise<z.output<R['response']>> {
-  const url = serverUrl();
+  options: CallOptions,
+): Promise<{ body: z.output<R['response']>; cookie: string | null }> {
+  const url = options.url ?? serverUrl();
   const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(options.params?.[name] ?? ''));
   const query = options.query === undefined ? '' : `?${new URLSearchParams(options.query)}`;
   const headers: Record<string, string> = {
@@ -91,12 +100,14 @@ export async function call<R extends Route>(
   const answer = await fetch(url + path + query, {
     method: route.method,
     headers,
+    // A password or a cookie goes to the server that was named, and to no other.
+    redirect: 'error',
     ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
   }).catch((cause: unknown) => {
     const reason = String(Object(Object(cause).cause).code ?? cause);
     throw new CortexError('server_unreachable', { url, reason }, { cause });
   });
-  const json: unknown = await answer.json();
+  const json: unknown = await answer.json().catch(() => null);
   if (!answer.ok) {
     const refused = errorBody.safeParse(json).data?.error;
     throw new RefusedError(
@@ -104,5 +115,6 @@ export async function call<R extends Route>(
       refused === undefined ? `HTTP ${answer.status}` : `${refused.message}\n  → ${refused.hint}`,
     );
   }
-  return route.response.parse(json) as z.output<R['response']>;
+  const cookie = answer.headers.get('set-cookie')?.split(';', 1)[0] ?? null;
+  return { body: route.response.parse(json) as z.output<R['response']>, cookie };
 }

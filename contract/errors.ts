@@ -22,6 +22,8 @@ export const exitCodes = {
   space: 5,
   network: 6,
   notReady: 7,
+  /** Of a dry run: what is described is not what is there. */
+  changes: 8,
   interrupted: 130,
 } as const;
 
@@ -469,6 +471,21 @@ export const errorDefinitions = {
     () => 'Load it again, look at what changed, and make your change on top of it.',
   ),
 
+  recipe_changed: define<{ recipe: string; version: number; username: string }>()(
+    409,
+    'conflict_error',
+    'failed',
+    (p) => `The recipe '${p.recipe}' has the version ${p.version} meanwhile, saved by ${p.username}.`,
+    () => 'Look at what that version changed, and save yours on top of it.',
+  ),
+  recipe_unfit: define<{ recipe: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `The recipe '${p.recipe}' can't be used for this: ${p.reason}`,
+    () => 'Choose a model of the same engine, or give what the recipe leaves open.',
+  ),
+
   // Settings and the server
   setting_invalid: define<{ variable: string; value: string; allowed: string; source: string }>()(
     500,
@@ -511,6 +528,50 @@ export const errorDefinitions = {
     'failed',
     (p) => `Cortex does not answer at ${p.url}: ${p.reason}`,
     () => 'Start it with make quick-start; make logs shows why it would not start.',
+  ),
+
+  sign_in_missing: define<None>()(
+    401,
+    'authentication_error',
+    'usage',
+    () => 'Nobody is named who signs in to the server.',
+    () =>
+      'Name an administrator and the file with the password: --username NAME --password-file FILE, or CORTEX_USERNAME and CORTEX_PASSWORD_FILE.',
+  ),
+  plain_http: define<{ url: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `The password would go to ${p.url} unencrypted, over the network.`,
+    () => 'Name an https:// address, or take the risk: --allow-http.',
+  ),
+  file_unusable: define<{ file: string; reason: string }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `${p.file} can't be opened: ${p.reason}`,
+    () => 'Check the name and who may use it, then run the same command again.',
+  ),
+  description_faulty: define<{ faults: number }>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    (p) => `Nothing was changed: the description has ${p.faults === 1 ? 'a fault' : `${p.faults} faults`}.`,
+    () => 'Correct what is named above, then run the same command again.',
+  ),
+  confirmation_missing: define<None>()(
+    400,
+    'invalid_request_error',
+    'usage',
+    () => 'Nothing was changed: there is no terminal at which to ask whether it should be.',
+    () => 'Look at what would change with --dry-run, then add --yes.',
+  ),
+  apply_incomplete: define<{ done: number; failed: number; left: number }>()(
+    500,
+    'server_error',
+    'failed',
+    (p) => `Not everything was applied: ${p.done} done, ${p.failed} failed, ${p.left} not tried.`,
+    () => 'Settle what failed, then run the same command again: it goes on with what is left.',
   ),
 
   // The package

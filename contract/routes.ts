@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { configurationRoutes } from './configuration.ts';
 import { identityRoutes } from './identity.ts';
 import { imagePullRoutes } from './image-pulls.ts';
 import { inspectorRoutes } from './inspector.ts';
@@ -6,6 +7,7 @@ import { keyRoutes } from './keys.ts';
 import { memoryRoutes } from './memory.ts';
 import { modelEditRoutes } from './model-edit.ts';
 import { modelRoutes } from './models.ts';
+import { recipeRoutes } from './recipes.ts';
 import type { Route } from './route.ts';
 import { routingRoutes } from './routing.ts';
 import { systemRoutes } from './system.ts';
@@ -21,6 +23,8 @@ export const routes = {
   ...memoryRoutes,
   ...modelRoutes,
   ...modelEditRoutes,
+  ...recipeRoutes,
+  ...configurationRoutes,
   ...routingRoutes,
   ...systemRoutes,
   ...usageRoutes,

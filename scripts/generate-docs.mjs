@@ -9,7 +9,9 @@ import { renderEnvExample } from '../dist/backend/src/config.js';
 import { settingDefinitions } from '../dist/backend/src/config-settings.js';
 import { Metrics } from '../dist/backend/src/gateway/metrics.js';
 import { enginePaths } from '../dist/backend/src/gateway/surface.js';
+import { registerConfig } from '../dist/cli/config/register.js';
 import { registerOffline } from '../dist/cli/offline/register.js';
+import { configDocument } from '../dist/contract/config-file/documents.js';
 import { engineNames, optionTables } from '../dist/contract/engine-options/tables.js';
 import { errorDefinitions } from '../dist/contract/errors.js';
 import { routes } from '../dist/contract/routes.js';
@@ -173,7 +175,7 @@ function commands() {
     '',
     made,
     '',
-    'Exit codes: 0 done · 1 failed · 2 wrong usage or setting · 3 integrity · 4 Docker · 5 disk space · 6 network · 7 not ready · 130 interrupted.',
+    'Exit codes: 0 done · 1 failed · 2 wrong usage or setting · 3 integrity · 4 Docker · 5 disk space · 6 network · 7 not ready · 8 changes that were not made · 130 interrupted.',
   ];
   const [offline] = program.commands;
   const all = offline.commands.flatMap((command) => (command.commands.length > 0 ? command.commands : [command]));
@@ -186,6 +188,43 @@ function commands() {
   }
   return `${lines.join('\n')}\n`;
 }
+
+/** The commands that take models and recipes from files, and what may be in such a file. */
+function configFiles() {
+  const program = new Command('cortex');
+  registerConfig(program);
+  const lines = [
+    '# cortex apply and cortex export',
+    '',
+    made,
+    '',
+    'How they are used: [docs/operations/models-as-files.md](../operations/models-as-files.md). The form of the files as a JSON Schema, for editors: [models.schema.json](models.schema.json).',
+  ];
+  for (const command of program.commands) {
+    let text = '';
+    command
+      .configureHelp({ helpWidth: 120 })
+      .configureOutput({ writeOut: (part) => (text += part) })
+      .outputHelp();
+    lines.push('', `## ${command.name()}`, '', '```', text.trimEnd(), '```');
+  }
+  const schema = z.toJSONSchema(configDocument, { io: 'input', unrepresentable: 'any' });
+  lines.push('', '## Documents', '', 'The options are those of [engine-options.md](engine-options.md).');
+  const kinds = schema.oneOf.flatMap(({ oneOf }) => oneOf[0]);
+  for (const { properties, required } of kinds) {
+    lines.push('', `### ${properties.kind.const}`, '', '| Field | Needed | Form | What it is |', '|---|---|---|---|');
+    for (const [name, field] of Object.entries(properties)) {
+      const form = { engine: '`"llamacpp"` or `"vllm"`', options: 'an object' }[name] ?? `\`${shape(field)}\``;
+      lines.push(`| \`${name}\` | ${yes(required.includes(name))} | ${form} | ${cell(field.description ?? '')} |`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const configSchema = () => {
+  const schema = z.toJSONSchema(configDocument, { io: 'input', unrepresentable: 'any' });
+  return `${JSON.stringify({ $id: 'https://cortex.invalid/models.schema.json', title: 'One document of a file that cortex apply takes', ...schema }, null, 2)}\n`;
+};
 
 const allowedWords = (option) => {
   if (option.kind === 'choice') return option.choices.map((one) => `\`${one}\``).join(', ');
@@ -266,6 +305,8 @@ const packageSchema = () => {
 const pages = {
   'docs/reference/offline.md': commands(),
   'docs/reference/package.schema.json': packageSchema(),
+  'docs/reference/config-files.md': configFiles(),
+  'docs/reference/models.schema.json': configSchema(),
   'docs/reference/configuration.md': configuration(),
   'docs/reference/errors.md': errors(),
   'docs/reference/api.md': api(),

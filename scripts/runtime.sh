@@ -98,7 +98,8 @@ run_in_image() {
   mkdir -p "$root/.cortex/package"
   docker run --rm --pull never --network host --user "$(id -u):$(id -g)" \
     -v "$root:$root" -w "$root" -e "CORTEX_ROOT=$root" -e "DOCKER_HOST=$docker_host" -e "IMAGE_DIR=$(package_folders)" \
-    -e "XDG_CONFIG_HOME=$root/.cortex" -e SUDO_USER -e VLLM_VERSION -e LLAMACPP_TAG -e HOME=/tmp "$@"
+    -e "XDG_CONFIG_HOME=$root/.cortex" -e SUDO_USER -e VLLM_VERSION -e LLAMACPP_TAG \
+    -e CORTEX_URL -e CORTEX_USERNAME -e CORTEX_PASSWORD_FILE -e HOME=/tmp "$@"
 }
 
 # IMAGE_DIR with whole paths: one folder, or one for each volume with a colon between.

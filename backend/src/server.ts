@@ -34,6 +34,7 @@ import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
 import { EngineRoom } from './models/engine-room/room.ts';
 import { ImageGate } from './models/image-gate.ts';
 import { Models } from './models/models.ts';
+import { Recipes } from './models/recipes.ts';
 import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
 import { Rules } from './rules/rules.ts';
@@ -191,6 +192,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const handlers = createHandlers({
     identity,
     models,
+    recipes: new Recipes({ db, models, logger }),
     gate,
     rules,
     inspector,

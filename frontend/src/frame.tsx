@@ -10,6 +10,7 @@ import {
   MessageSquare,
   Monitor,
   Moon,
+  NotebookText,
   ScanSearch,
   Server,
   Sun,
@@ -23,12 +24,13 @@ import { Button } from './components/button.tsx';
 import { applyTheme, readTheme, themes } from './theme.ts';
 
 const places: readonly {
-  to: '/models' | '/routing' | '/playground' | '/keys' | '/limits' | '/usage' | '/inspector' | '/system';
+  to: '/models' | '/recipes' | '/routing' | '/playground' | '/keys' | '/limits' | '/usage' | '/inspector' | '/system';
   name: string;
   icon: typeof Boxes;
   right: Right;
 }[] = [
   { to: '/models', name: 'Models', icon: Boxes, right: 'models:read' },
+  { to: '/recipes', name: 'Recipes', icon: NotebookText, right: 'models:write' },
   { to: '/routing', name: 'Routing', icon: Waypoints, right: 'models:write' },
   { to: '/playground', name: 'Playground', icon: MessageSquare, right: 'chat' },
   { to: '/keys', name: 'API keys', icon: KeyRound, right: 'keys:read' },

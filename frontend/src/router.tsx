@@ -80,6 +80,23 @@ const editModel = createRoute({
   path: '/models/$id/edit',
   component: lazyRouteComponent(() => import('./pages/edit-model.tsx'), 'EditModel'),
 });
+const recipes = createRoute({
+  getParentRoute: () => inside,
+  path: '/recipes',
+  validateSearch: z.object({ add: z.enum(['model', 'file']).optional() }),
+  component: lazyRouteComponent(() => import('./pages/recipes.tsx'), 'Recipes'),
+});
+const recipe = createRoute({
+  getParentRoute: () => inside,
+  path: '/recipes/$id',
+  validateSearch: z.object({
+    version: z.number().int().min(1).optional(),
+    /** The version that it is compared with. */
+    from: z.number().int().min(1).optional(),
+    use: z.enum(['apply', 'model', 'save', 'delete']).optional(),
+  }),
+  component: lazyRouteComponent(() => import('./pages/recipe.tsx'), 'RecipePage'),
+});
 const playground = createRoute({
   getParentRoute: () => inside,
   path: '/playground',
@@ -154,6 +171,8 @@ const tree = root.addChildren([
     addModel,
     model,
     editModel,
+    recipes,
+    recipe,
     routing,
     playground,
     keys,

@@ -25,7 +25,15 @@ let counter = 0;
 async function makeModel() {
   const served_name = `tiny-${++counter}`;
   const options = { context_size: 512, parallel: 2, extra_env: { MY_TOKEN: 'hush' } };
-  const body = { name: 'Tiny', served_name, engine: 'llamacpp', folder: 'tiny', file: 'tiny.gguf', options } as const;
+  const body = {
+    name: 'Tiny',
+    replicas: 2,
+    served_name,
+    engine: 'llamacpp',
+    folder: 'tiny',
+    file: 'tiny.gguf',
+    options,
+  } as const;
   return (await cortex.call('createModel', { body: newModel.parse(body) })).model;
 }
 
@@ -53,7 +61,12 @@ it.each(['light', 'dark'] as const)('a model is changed with the command in sigh
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByRole('heading', { name: 'Little' }).waitFor();
     const { model: saved } = await cortex.call('getModel', { params: { id: model.id } });
-    expect(saved).toMatchObject({ version: 2, name: 'Little', options: { context_size: 2048, parallel: 2 } });
+    expect(saved).toMatchObject({
+      version: 2,
+      name: 'Little',
+      replicas: 2,
+      options: { context_size: 2048, parallel: 2 },
+    });
   } finally {
     await close();
   }

@@ -1,19 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../backend/src/config.ts';
 import { changesSince } from '../../backend/src/db/model-changes.ts';
 import { findModel } from '../../backend/src/db/model-records.ts';
-import { EngineRoom } from '../../backend/src/models/engine-room/room.ts';
-import { ImageGate } from '../../backend/src/models/image-gate.ts';
-import { Models } from '../../backend/src/models/models.ts';
-import { RoutingTable } from '../../backend/src/routing/table.ts';
+import type { Models } from '../../backend/src/models/models.ts';
 import { newModel } from '../../contract/models.ts';
-import { DockerEngine } from '../../docker/engine.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { onBothDatabases } from './both-databases.ts';
+import { modelsWithoutDocker } from './models-without-docker.ts';
 
 let dir: string;
 let counter = 0;
@@ -43,29 +38,7 @@ const tiny = (options: object = {}) =>
 onBothDatabases((database) => {
   let models: Models;
   beforeAll(() => {
-    const config = loadConfig({ env: { CORTEX_MODELS_DIR: join(dir, 'models'), CORTEX_DATA_DIR: join(dir, 'data') } });
-    const engine = new DockerEngine({ host: `unix://${dir}/no-docker.sock` });
-    models = new Models({
-      db: database().db,
-      room: new EngineRoom({
-        engine,
-        imageOf: (name) => name,
-        models: { dir: config.settings.CORTEX_MODELS_DIR, dirHost: config.modelsDirHost },
-        network: 'none',
-      }),
-      gate: new ImageGate({
-        images: engine.images,
-        policy: config.settings,
-        archiveFile: () => 'x.tar',
-        configured: [],
-      }),
-      table: new RoutingTable(),
-      config,
-      rootSecret: randomBytes(32),
-      serving: { openRequests: () => 0, settleMs: 0 },
-      gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
-      logger: { info: () => undefined, warn: () => undefined },
-    });
+    models = modelsWithoutDocker(database().db, dir);
   });
   afterAll(() => models.close());
   const stored = async (id: string) => {
@@ -151,7 +124,7 @@ onBothDatabases((database) => {
       const { id } = await models.create(tiny());
       await models.update(id, { version: 1, name: 'New', options: { extra_env: { MY_TOKEN: 'hush-3' } } }, 'ada');
       const [change] = await changesSince(database().db, id, 1);
-      expect(change).toMatchObject({ version: 2, username: 'ada', fields: ['name', 'options.extra_env'] });
+      expect(change).toMatchObject({ version: 2, username: 'ada', fields: ['name', 'options.extra_env.MY_TOKEN'] });
       expect(JSON.stringify(change)).not.toContain('hush');
     });
 

@@ -7,6 +7,7 @@ import { routing } from './migrations/2026-11-25-routing.ts';
 import { changeNotices } from './migrations/2026-11-26-change-notices.ts';
 import { memoryReports } from './migrations/2026-11-27-memory-reports.ts';
 import { modelVersions } from './migrations/2026-11-27-model-versions.ts';
+import { recipes } from './migrations/2026-11-27-recipes.ts';
 import { replicas } from './migrations/2026-11-27-replicas.ts';
 import type { Database } from './schema.ts';
 
@@ -19,6 +20,7 @@ const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-26-change-notices', changeNotices],
   ['2026-11-27-model-versions', modelVersions],
   ['2026-11-27-memory-reports', memoryReports],
+  ['2026-11-27-recipes', recipes],
   ['2026-11-27-replicas', replicas],
 ];
 

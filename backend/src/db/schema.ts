@@ -73,6 +73,21 @@ interface ModelChangesTable {
   fields: Json;
 }
 
+interface RecipesTable {
+  id: string;
+  name: string;
+}
+
+interface RecipeVersionsTable {
+  recipe_id: string;
+  version: number;
+  at: Time;
+  username: string;
+  note: string;
+  /** Without secrets. */
+  content: Json;
+}
+
 interface MemoryReportsTable {
   model_id: string;
   at: Time;
@@ -178,6 +193,8 @@ export interface Database {
   api_keys: ApiKeysTable;
   models: ModelsTable;
   model_changes: ModelChangesTable;
+  recipes: RecipesTable;
+  recipe_versions: RecipeVersionsTable;
   memory_reports: MemoryReportsTable;
   usage: UsageTable;
   aliases: AliasesTable;

@@ -1,7 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
 import { type NewModel, newModel } from '../../../contract/models.ts';
+import type { FieldChange } from '../../../contract/recipes.ts';
+import { differences } from './differences.ts';
 import { revealedArguments, revealedVariables } from './secrets.ts';
 
 /**
@@ -34,16 +35,6 @@ export function readModel(input: unknown, before: NewModel | null): NewModel {
   return newModel.parse({ ...read.data, options: { ...options, extra_args, extra_env } });
 }
 
-/** The fields that differ: `name`, `options.context_size`. */
-export function changedFields(before: NewModel, after: NewModel): string[] {
-  const changed = (['name', 'served_name', 'task', 'folder', 'file', 'replicas'] as const).filter(
-    (field) => before[field] !== after[field],
-  );
-  const [old, now] = [before.options, after.options].map(
-    (options) => new Map<string, unknown>(Object.entries(options)),
-  );
-  const options = [...new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])])].filter(
-    (name) => !isDeepStrictEqual(old?.get(name), now?.get(name)),
-  );
-  return [...changed, ...options.map((name) => `options.${name}`)];
-}
+/** The fields of a model that differ, with both values; a secret is shown hidden on both sides. */
+export const modelDifferences = (before: NewModel, after: NewModel): FieldChange[] =>
+  differences(before, after, ['name', 'served_name', 'task', 'folder', 'file', 'replicas']);

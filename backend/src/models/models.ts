@@ -26,7 +26,8 @@ import { weightBytes } from '../engines/memory/shape.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { factsOfName, needsNewContainer } from './container-spec.ts';
-import { changedFields, editedModel, readModel } from './edit.ts';
+import { shownOptions } from './differences.ts';
+import { editedModel, modelDifferences, readModel } from './edit.ts';
 import type { EngineRoom } from './engine-room/room.ts';
 import { resolveFolder } from './folder-files.ts';
 import { FolderOffers } from './folder-offers.ts';
@@ -38,7 +39,6 @@ import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import type { StepOptions } from './replica-steps.ts';
-import { shownArguments, shownVariables } from './secrets.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
@@ -159,6 +159,12 @@ export class Models {
     return shown;
   }
 
+  /** @throws CortexError where a model can't be served as it is described, as far as can be told before a start */
+  async check(model: NewModel): Promise<void> {
+    await this.#checkFolder(model);
+    await this.#checkImage(model);
+  }
+
   /**
    * Changes a model. A running one whose engine has to be told starts anew; a failed one is tried again.
    * @throws CortexError model_changed, conflict, invalid_request, folder_not_found, folder_outside, folder_without_model,
@@ -169,10 +175,9 @@ export class Models {
     const before = await this.#find(id);
     if (before.version !== edit.version) return refuseStale(db, id, before.name, edit.version);
     const model = editedModel(before, edit);
-    const fields = changedFields(before, model);
+    const fields = modelDifferences(before, model).map(({ field }) => field);
     if (fields.length === 0) return this.#show(before);
-    await this.#checkFolder(model);
-    await this.#checkImage(model);
+    await this.check(model);
     // An edit does not change the engine, so the two are of one kind.
     const after = { ...before, ...model } as ModelRecord;
     const write = () => updateModel(db, { id, version: edit.version, model, fields, username });
@@ -353,11 +358,7 @@ export class Models {
       task,
       folder,
       file,
-      options: {
-        ...options,
-        extra_args: shownArguments(options.extra_args),
-        extra_env: shownVariables(options.extra_env),
-      },
+      options: shownOptions(options),
       image: this.#image(engine),
       replicas: record.replicas,
       replica_states: [...replica_states],

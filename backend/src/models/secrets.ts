@@ -1,14 +1,9 @@
 import { CortexError } from '../../../contract/errors.ts';
-
-const hidden = '‹hidden›';
-const secretVariable = /KEY|TOKEN|SECRET|PASSW|CREDENTIAL/i;
-const secretFlag = /-(?:key|token|secret|password|passwd)$/i;
+import { type Extras, hidden, hiddenFields, isSecretFlag, isSecretVariable } from '../../../contract/hidden.ts';
 
 /** Variables as they may be shown: those whose name tells of a secret keep only the name. */
 export const shownVariables = (variables: Readonly<Record<string, string>>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(variables).map(([name, value]) => [name, secretVariable.test(name) ? hidden : value]),
-  );
+  Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, isSecretVariable(name) ? hidden : value]));
 
 /** Arguments as they may be shown. */
 export const shownArguments = (args: readonly string[]): string[] =>
@@ -21,9 +16,9 @@ export const shownArguments = (args: readonly string[]): string[] =>
 function secretAt(args: readonly string[], index: number): { flag: string; prefix: string; value: string } | null {
   const argument = args[index] ?? '';
   const [flag = '', value] = argument.split(/=(.*)/s, 2);
-  if (value !== undefined && secretFlag.test(flag)) return { flag, prefix: `${flag}=`, value };
+  if (value !== undefined && isSecretFlag(flag)) return { flag, prefix: `${flag}=`, value };
   const before = args[index - 1] ?? '';
-  const isValue = before.startsWith('--') && secretFlag.test(before) && !argument.startsWith('--');
+  const isValue = before.startsWith('--') && isSecretFlag(before) && !argument.startsWith('--');
   return isValue ? { flag: before, prefix: '', value: argument } : null;
 }
 
@@ -63,6 +58,22 @@ export function revealedArguments(sent: readonly string[], kept: readonly string
     const value = values.get(secret.flag)?.[nth] ?? nothingBehind(secret.flag, `options.extra_args.${index}`);
     return `${secret.prefix}${value}`;
   });
+}
+
+/** Options with the secrets that are given, by their fields, where hidden ones stand. */
+export function withSecrets<O extends Extras>(options: O, secrets: Readonly<Record<string, string>>): O {
+  const { extra_args: args, extra_env: variables } = options;
+  const given = new Map(hiddenFields(options).flatMap((field) => (secrets[field] ? [[field, secrets[field]]] : [])));
+  return {
+    ...options,
+    extra_args: args.map((argument, index) => {
+      const value = given.get(`options.extra_args.${index}`);
+      return value === undefined ? argument : `${secretAt(args, index)?.prefix ?? ''}${value}`;
+    }),
+    extra_env: Object.fromEntries(
+      Object.entries(variables).map(([name, value]) => [name, given.get(`options.extra_env.${name}`) ?? value]),
+    ),
+  };
 }
 
 function nothingBehind(name: string, param: string): never {

@@ -36,6 +36,17 @@ export const queries = {
       staleTime: 0,
     }),
   keys: queryOptions({ queryKey: ['keys'], queryFn: async () => (await call('listKeys')).keys }),
+  recipes: queryOptions({ queryKey: ['recipes'], queryFn: async () => (await call('listRecipes')).recipes }),
+  recipe: (id: string, version?: number) =>
+    queryOptions({
+      queryKey: ['recipes', id, version ?? 'newest'],
+      queryFn: () => call('getRecipe', { params: { id }, query: { version } }),
+    }),
+  recipeDiff: (id: string, from: number, to: number) =>
+    queryOptions({
+      queryKey: ['recipes', id, from, to],
+      queryFn: async () => (await call('diffRecipe', { params: { id }, query: { from, to } })).changes,
+    }),
   inspector: queryOptions({
     queryKey: ['inspector'],
     queryFn: () => call('getInspector'),

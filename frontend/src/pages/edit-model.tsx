@@ -17,6 +17,7 @@ interface Draft {
   readonly name: string;
   readonly servedName: string;
   readonly task: string;
+  readonly replicas: string;
   readonly folder: string;
   readonly file: string;
   readonly options: Readonly<Record<string, string>>;
@@ -26,15 +27,17 @@ const draftOf = (model: Model): Draft => ({
   name: model.name,
   servedName: model.served_name,
   task: model.task,
+  replicas: String(model.replicas),
   folder: model.folder,
   file: model.file ?? '',
   options: textsOfOptions(model.engine, model.options),
 });
 
-const toNewModel = ({ engine }: Model, { servedName, file, options, ...draft }: Draft): unknown => ({
+const toNewModel = ({ engine }: Model, { servedName, file, options, replicas, ...draft }: Draft): unknown => ({
   ...draft,
   engine,
   served_name: servedName,
+  replicas: /^\d+$/.test(replicas.trim()) ? Number(replicas) : replicas,
   file: file === '' ? null : file,
   options: optionsOfTexts(engine, options),
 });
@@ -110,6 +113,14 @@ function Editor({ model, onReload }: { model: Model; onReload: () => void }) {
             <option value="generate">chat</option>
             <option value="embed">embeddings</option>
           </SelectField>
+          <Field
+            label="Replicas"
+            help="How many engines serve it, each with memory of its own."
+            inputMode="numeric"
+            error={problem('replicas')}
+            value={draft.replicas}
+            onChange={(event) => setDraft({ ...draft, replicas: event.target.value })}
+          />
           <Files model={model} draft={draft} onChange={(folder, file) => setDraft({ ...draft, folder, file })} />
         </div>
         <OptionFields
