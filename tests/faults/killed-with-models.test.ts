@@ -41,14 +41,15 @@ interface Running {
   readonly context: string | undefined;
 }
 
-/** What runs, as Docker tells it. */
-async function containers(): Promise<Running[]> {
+/** What runs, as Docker tells it; null where one went meanwhile. */
+async function containers(): Promise<Running[] | null> {
   const { stdout: ids } = await docker('ps', '-q', '--filter', 'label=cortex.managed=true');
   const running = ids.split('\n').filter((id) => id !== '');
   if (running.length === 0) return [];
   const format = '{{index .Config.Labels "cortex.model"}} {{json .Config.Cmd}}';
-  const { stdout } = await docker('inspect', '--format', format, ...running);
-  return stdout
+  const inspected = await docker('inspect', '--format', format, ...running).catch(() => null);
+  if (inspected === null) return null;
+  return inspected.stdout
     .trim()
     .split('\n')
     .map((line) => ({ model: line.split(' ')[0] ?? '', context: /"--ctx-size","(\d+)"/.exec(line)?.[1] }));
@@ -94,6 +95,7 @@ it(`what is wanted is so, half a minute after each of ${kills} kills of Cortex i
       const running = await containers();
       const wanted = models.filter((model) => model.wanted === 'running');
       return (
+        running !== null &&
         models.every(({ wanted: is, state }) => state === (is === 'running' ? 'ready' : 'stopped')) &&
         running.length === wanted.length &&
         wanted.every(({ id, options }) =>
