@@ -30,6 +30,7 @@ import { openTraces, type TraceOptions } from './gateway/traces.ts';
 import type { RequestHandler } from './http/node-server.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
+import { Downloads } from './jobs/downloads.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
 import { EngineRoom } from './models/engine-room/room.ts';
 import { ImageGate } from './models/image-gate.ts';
@@ -175,6 +176,13 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   models.supervise();
   closing.add(() => models.close());
 
+  const downloads = new Downloads({
+    ...{ db, rootSecret, logger, modelsDir: settings.CORTEX_MODELS_DIR },
+    ...{ endpoint: settings.HF_ENDPOINT, offline: settings.OFFLINE_MODE },
+  });
+  await downloads.takeUp();
+  closing.add(() => downloads.close());
+
   const offlineMode = (): boolean => gate.status().mode !== 'off';
   const system = new SystemStatus({
     version,
@@ -193,6 +201,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     identity,
     models,
     recipes: new Recipes({ db, models, logger }),
+    downloads,
     gate,
     rules,
     inspector,
