@@ -14,6 +14,7 @@ import { Field } from '../components/field.tsx';
 import { ImagePulls } from '../components/image-pulls.tsx';
 import { ModelMemory } from '../components/model-memory.tsx';
 import { Card, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
+import { Replicas } from '../components/replicas.tsx';
 import { ModelStatus } from '../components/status.tsx';
 import { formatAgo } from '../format.ts';
 
@@ -53,12 +54,16 @@ export function ModelPage() {
       <Card>
         <p data-testid="model-state" aria-live="polite">
           <ModelStatus state={model.state} />
+          {model.reason !== null && !isTrouble(model) ? (
+            <span className="mt-1 block text-muted">{model.reason}</span>
+          ) : null}
         </p>
         <p className="mt-1 text-xs text-muted" title={model.since}>
           since {formatAgo(model.since)}
         </p>
       </Card>
       <Trouble model={model} />
+      <Replicas model={model} />
       {model.wanted === 'running' ? <ImagePulls image={model.image} /> : null}
       {model.state === 'ready' ? <TryIt model={model} /> : null}
       {steps.length > 0 ? (
@@ -112,12 +117,15 @@ export function ModelPage() {
 
 const refusal = z.object({ message: z.string(), hint: z.string() });
 
+/** What a model waits for, or how far it is, is no trouble; what has a remedy is. */
+const isTrouble = ({ state, hint }: Model): boolean => state === 'failed' || state === 'unhealthy' || hint !== null;
+
 function Trouble({ model }: { model: Model }) {
   const told =
     model.state === 'stopped'
       ? refusal.safeParse(JSON.parse(sessionStorage.getItem(`refused:${model.id}`) ?? 'null')).data
       : undefined;
-  const message = told?.message ?? model.reason;
+  const message = told?.message ?? (isTrouble(model) ? model.reason : null);
   if (!message) return null;
   return (
     <div role="alert" className="space-y-1 rounded-lg border border-bad/50 bg-surface p-4">

@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { newModel } from '../../contract/models.ts';
+import { DockerEngine } from '../../docker/engine.ts';
+import { EmbeddedCortex } from '../embedded-cortex.ts';
+import { writeTinyModel } from '../fixtures/tiny-model.ts';
+import { openChromium } from './chromium.ts';
+import { expectFitForAll, signIn } from './signed-in.ts';
+
+const cortex = new EmbeddedCortex();
+const engine = new DockerEngine();
+const network = `cortex-test-${randomBytes(4).toString('hex')}`;
+let account: { username: string; password: string };
+let id = '';
+
+beforeAll(async () => {
+  await cortex.start({ CORTEX_ENGINE_NETWORK: network });
+  account = await cortex.signIn();
+  const next = `${account.password}-new`;
+  await cortex.call('changePassword', { body: { current: account.password, next } });
+  account.password = next;
+  await mkdir(join(cortex.models, 'tiny'));
+  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  const model = { name: 'Tiny', served_name: 'tiny', engine: 'llamacpp', folder: 'tiny', file: 'tiny.gguf' } as const;
+  id = (await cortex.call('createModel', { body: newModel.parse({ ...model, replicas: 2 }) })).model.id;
+  await cortex.call('startModel', { params: { id } });
+});
+afterAll(async () => {
+  await cortex.call('deleteModel', { params: { id } });
+  const left = () => engine.containers.list({ labels: [`cortex.network=${network}`], all: true });
+  await vi.waitUntil(async () => (await left()).length === 0, { timeout: 30_000, interval: 200 });
+  await cortex.stop();
+  await engine.removeNetwork(network);
+  await engine.close();
+});
+
+it.each(['light', 'dark'] as const)('each replica of a model is seen, and what it lacks (%s)', async (colorScheme) => {
+  const { context, close } = await openChromium({ colorScheme });
+  try {
+    const page = await context.newPage();
+    await page.goto(cortex.ui);
+    await signIn(page, account);
+    await page.waitForURL('**/models');
+    await page.getByRole('link', { name: 'Tiny' }).first().click();
+    const rows = page.getByTestId('replicas').getByRole('listitem');
+    await expect
+      .poll(async () => (await rows.allInnerTexts()).map((row) => row.includes('ready')), { timeout: 60_000 })
+      .toEqual([true, true]);
+    const second = await engine.containers.inspect(`cortex-model-${id}-1`);
+    await engine.containers.remove(second?.id ?? '', { force: true });
+    await page.getByTestId('model-state').getByText('1 of 2 replicas serve').waitFor();
+    await expect.poll(() => page.getByRole('alert').count()).toBe(0);
+    await expectFitForAll(page, 'replicas', colorScheme);
+    await expect
+      .poll(async () => (await rows.allInnerTexts()).map((row) => row.includes('ready')), { timeout: 60_000 })
+      .toEqual([true, true]);
+  } finally {
+    await close();
+  }
+});
