@@ -57,7 +57,7 @@ export const downloadRoutes = {
     response: z.object({
       downloads: z.array(download),
       endpoint: z.string(),
-      /** OFFLINE_MODE: nothing is asked of the hub. */
+      /** Offline mode, set or detected: nothing is asked of the hub. */
       offline: z.boolean(),
       /** Whether one is kept; it is never shown. */
       has_token: z.boolean(),

@@ -795,7 +795,8 @@ export const errorDefinitions = {
     'conflict_error',
     'network',
     (p) => `In offline mode nothing is asked of ${p.endpoint}.`,
-    () => 'Bring the model in a package (docs/operations/offline-deployment.md), or set OFFLINE_MODE=False.',
+    () =>
+      'Bring the model in a package (docs/operations/offline-deployment.md), or set OFFLINE_MODE=False; where the page System says that it was detected, OFFLINE_MODE_AUTO_DETECT=False.',
   ),
   disk_full: define<{ path: string; neededBytes: number; freeBytes: number }>()(
     507,

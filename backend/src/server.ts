@@ -176,14 +176,13 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   models.supervise();
   closing.add(() => models.close());
 
+  const offlineMode = (): boolean => gate.status().mode !== 'off';
   const downloads = new Downloads({
     ...{ db, rootSecret, logger, modelsDir: settings.CORTEX_MODELS_DIR },
-    ...{ endpoint: settings.HF_ENDPOINT, offline: settings.OFFLINE_MODE },
+    ...{ endpoint: settings.HF_ENDPOINT, isOffline: offlineMode },
   });
   await downloads.takeUp();
   closing.add(() => downloads.close());
-
-  const offlineMode = (): boolean => gate.status().mode !== 'off';
   const system = new SystemStatus({
     version,
     offline: () => gate.status(),

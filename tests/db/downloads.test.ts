@@ -19,12 +19,16 @@ onBothDatabases((database) => {
   let hub: HubServer;
   let modelsDir = '';
 
-  const open = (more: { offline?: boolean; endpoint?: string } = {}): Downloads => {
-    const endpoint = `http://127.0.0.1:${hub.port}`;
+  const open = ({
+    offline = false,
+    endpoint = `http://127.0.0.1:${hub.port}`,
+  }: {
+    offline?: boolean;
+    endpoint?: string;
+  } = {}): Downloads => {
     const logger = { warn: () => undefined };
     const downloads = new Downloads({
-      ...{ db: database().db, modelsDir, rootSecret, logger, endpoint, offline: false },
-      ...more,
+      ...{ db: database().db, modelsDir, rootSecret, logger, endpoint, isOffline: () => offline },
     });
     made.push(downloads);
     return downloads;

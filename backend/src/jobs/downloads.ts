@@ -14,8 +14,8 @@ export interface DownloadsOptions {
   readonly modelsDir: string;
   /** HF_ENDPOINT */
   readonly endpoint: string;
-  /** OFFLINE_MODE: then no packet goes to the hub, and its name isn't looked up. */
-  readonly offline: boolean;
+  /** Offline mode, set or detected: then no packet goes to the hub, and its name isn't looked up. */
+  readonly isOffline: () => boolean;
   readonly rootSecret: Buffer;
   readonly logger: { warn(facts: object, message: string): void };
 }
@@ -42,7 +42,7 @@ export class Downloads {
   async takeUp(): Promise<void> {
     for (const record of await records.listDownloads(this.#options.db)) {
       if (record.state !== 'downloading') continue;
-      if (this.#options.offline) await this.#end(record, this.#offlineError());
+      if (this.#options.isOffline()) await this.#end(record, this.#offlineError());
       else await this.#begin(record);
     }
   }
@@ -56,12 +56,12 @@ export class Downloads {
   }
 
   async list(): Promise<RouteResponse<Routes['listDownloads']>> {
-    const { db, endpoint, offline } = this.#options;
+    const { db, endpoint, isOffline } = this.#options;
     const found = await records.listDownloads(db);
     return {
       downloads: await Promise.all(found.map((record) => this.#show(record))),
       endpoint,
-      offline,
+      offline: isOffline(),
       has_token: (await records.readHubToken(db, endpoint)) !== null,
     };
   }
@@ -150,7 +150,7 @@ export class Downloads {
   }
 
   #checkOnline(): void {
-    if (this.#options.offline) throw this.#offlineError();
+    if (this.#options.isOffline()) throw this.#offlineError();
   }
 
   async #find(id: string): Promise<records.DownloadRecord> {
