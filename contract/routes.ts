@@ -7,6 +7,7 @@ import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
 import { memoryRoutes } from './memory.ts';
 import { modelEditRoutes } from './model-edit.ts';
+import { modelLogRoutes } from './model-logs.ts';
 import { modelRoutes } from './models.ts';
 import { recipeRoutes } from './recipes.ts';
 import type { Route } from './route.ts';
@@ -24,6 +25,7 @@ export const routes = {
   ...inspectorRoutes,
   ...memoryRoutes,
   ...modelRoutes,
+  ...modelLogRoutes,
   ...modelEditRoutes,
   ...recipeRoutes,
   ...configurationRoutes,

@@ -29,6 +29,8 @@ const expected: Record<string, Group> = {
   'GET /admin/system/image-pulls': 'user and admin',
   'GET /admin/routing': 'user and admin',
   'GET /admin/models/:id/logs': 'user and admin',
+  'GET /admin/models/:id/logs/engine.log': 'user and admin',
+  'GET /admin/models/:id/logs/stream': 'user and admin',
   'GET /admin/models/:id/memory': 'user and admin',
   'GET /admin/gpus': 'admin',
   'GET /admin/folders': 'admin',

@@ -32,6 +32,7 @@ export class SupervisedModels {
   readonly engine: DockerEngine;
   readonly #secret = randomBytes(32);
   #supervisor: Supervisor | null = null;
+  #room: EngineRoom | null = null;
 
   constructor(host?: string) {
     this.engine = host === undefined ? new DockerEngine() : new DockerEngine({ host });
@@ -45,16 +46,21 @@ export class SupervisedModels {
     await writeTinyModel(join(this.root, 'tiny', 'tiny.gguf'));
   }
 
+  get room(): EngineRoom {
+    this.#room ??= new EngineRoom({
+      engine: this.engine,
+      imageOf: () => llama,
+      models: { dir: this.root, dirHost: this.root },
+      network: this.network,
+    });
+    return this.#room;
+  }
+
   /** A supervisor begins, as after a start of Cortex: it knows nothing but what it sees. */
   watch(changes: Partial<SupervisorOptions> = {}): void {
     this.states.clear();
     this.#supervisor = new Supervisor({
-      room: new EngineRoom({
-        engine: this.engine,
-        imageOf: () => llama,
-        models: { dir: this.root, dirHost: this.root },
-        network: this.network,
-      }),
+      room: this.room,
       gate: this.gate,
       listModels: () => Promise.resolve(this.records),
       startTimeoutMs: () => Promise.resolve(60_000),

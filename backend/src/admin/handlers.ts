@@ -2,6 +2,7 @@ import { CortexError } from '../../../contract/errors.ts';
 import type { Me } from '../../../contract/identity.ts';
 import type { ImagePull } from '../../../contract/image-pulls.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
+import type { LogPiece } from '../../../contract/model-logs.ts';
 import type {
   FolderInspection,
   FolderList,
@@ -43,6 +44,8 @@ export interface ModelOperations {
   start(id: string): Promise<Model>;
   stop(id: string): Promise<Model>;
   logs(id: string, tail: number): Promise<string[]>;
+  followLog(id: string, replica: number, tail: number, signal: AbortSignal): AsyncIterable<LogPiece>;
+  wholeLog(id: string, replica: number): AsyncIterable<string>;
   memory(id: string): Promise<RouteResponse<Routes['modelMemory']>>;
   gpus(): Promise<RouteResponse<Routes['listGpus']>>;
   changes(signal: AbortSignal): AsyncIterable<ModelChange>;
@@ -126,6 +129,8 @@ export function createHandlers(parts: HandlerParts): Handlers {
     startModel: async ({ params }) => ({ model: await models.start(params.id) }),
     stopModel: async ({ params }) => ({ model: await models.stop(params.id) }),
     modelLogs: async ({ params, query }) => ({ lines: await models.logs(params.id, query.tail) }),
+    followModelLogs: ({ params, query }, { signal }) => models.followLog(params.id, query.replica, query.tail, signal),
+    downloadModelLogs: ({ params, query }) => models.wholeLog(params.id, query.replica),
     modelMemory: ({ params }) => models.memory(params.id),
     listGpus: () => models.gpus(),
     modelEvents: (_request, context) => models.changes(context.signal),

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Kysely } from 'kysely';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
+import type { LogPiece } from '../../../contract/model-logs.ts';
 import type {
   Engine,
   FolderInspection,
@@ -34,11 +35,13 @@ import { FolderOffers } from './folder-offers.ts';
 import { listModelFolders } from './folder-walk.ts';
 import { inspectModelFolder } from './folders.ts';
 import type { ImageGate } from './image-gate.ts';
+import { followLog, type LogQuestion, wholeLog } from './model-logs.ts';
 import { ModelMemory, type ModelMemoryOptions } from './model-memory.ts';
 import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import type { StepOptions } from './replica-steps.ts';
+import { secretValues } from './secrets.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
@@ -233,6 +236,20 @@ export class Models {
     const lines: string[] = [];
     for await (const line of this.#options.room.logs(id, replica, { tail })) lines.push(line);
     return lines;
+  }
+
+  /** @throws CortexError not_found, when it is begun */
+  async *followLog(id: string, replica: number, tail: number, signal: AbortSignal): AsyncGenerator<LogPiece> {
+    yield* followLog(this.#options.room, await this.#logQuestion(id, replica), tail, signal);
+  }
+
+  async *wholeLog(id: string, replica: number): AsyncGenerator<string> {
+    yield* wholeLog(this.#options.room, await this.#logQuestion(id, replica));
+  }
+
+  async #logQuestion(id: string, replica: number): Promise<LogQuestion> {
+    const { options } = await this.#find(id);
+    return { modelId: id, replica, secrets: [this.#supervisor.engineKey(id), ...secretValues(options)] };
   }
 
   changes(signal: AbortSignal): AsyncIterable<Change> {

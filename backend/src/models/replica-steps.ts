@@ -42,8 +42,8 @@ const drainLookMs = 200;
 const gpuLookMs = 1_000;
 const gpuPatienceMs = 30_000;
 
-/** The Engine was away, or somebody else changed something at the same moment. */
-const passing: ReadonlySet<ErrorCode> = new Set(['docker_failed']);
+/** Somebody else changed something at the same moment, or a registry was away. */
+const passing: ReadonlySet<ErrorCode> = new Set(['docker_failed', 'image_pull_unreachable']);
 
 /** Nobody wants what the step was for. */
 const unwanted = new Error('unwanted');

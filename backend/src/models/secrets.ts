@@ -1,9 +1,19 @@
 import { CortexError } from '../../../contract/errors.ts';
 import { type Extras, hidden, hiddenFields, isSecretFlag, isSecretVariable } from '../../../contract/hidden.ts';
 
+/** A shorter text would be found everywhere. */
+const shortestSecret = 4;
+
 /** Variables as they may be shown: those whose name tells of a secret keep only the name. */
 export const shownVariables = (variables: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, isSecretVariable(name) ? hidden : value]));
+
+/** The values that `shownVariables` and `shownArguments` hide. */
+export function secretValues({ extra_args, extra_env }: Extras): string[] {
+  const inArguments = extra_args.map((_, index) => secretAt(extra_args, index)?.value ?? '');
+  const inVariables = Object.entries(extra_env).map(([name, value]) => (isSecretVariable(name) ? value : ''));
+  return [...inArguments, ...inVariables].filter((value) => value.length >= shortestSecret);
+}
 
 /** Arguments as they may be shown. */
 export const shownArguments = (args: readonly string[]): string[] =>

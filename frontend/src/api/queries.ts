@@ -18,12 +18,6 @@ export const queries = {
     queryFn: async () => (await call('listModels')).models,
     refetchInterval: 15_000,
   }),
-  logs: (id: string) =>
-    queryOptions({
-      queryKey: ['logs', id],
-      queryFn: async () => (await call('modelLogs', { params: { id }, query: { tail: 500 } })).lines,
-      refetchInterval: 2_000,
-    }),
   /** The state is part of the key: a model that became ready has something new to tell. */
   memory: (id: string, state: ModelState) =>
     queryOptions({ queryKey: ['memory', id, state], queryFn: () => call('modelMemory', { params: { id } }) }),

@@ -8,8 +8,9 @@ import { call } from '../api/client.ts';
 import { useModelEvents } from '../api/model-events.ts';
 import { queries, queryClient } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
-import { Code, CopyButton } from '../components/code.tsx';
+import { Code } from '../components/code.tsx';
 import { Dialog } from '../components/dialog.tsx';
+import { EngineLog } from '../components/engine-log.tsx';
 import { Field } from '../components/field.tsx';
 import { ImagePulls } from '../components/image-pulls.tsx';
 import { ModelMemory } from '../components/model-memory.tsx';
@@ -110,7 +111,7 @@ export function ModelPage() {
         />
       </Card>
       <ModelMemory model={model} />
-      <Log id={id} />
+      <EngineLog model={model} />
     </Page>
   );
 }
@@ -226,35 +227,6 @@ function TryIt({ model }: { model: Model }) {
           text={`from openai import OpenAI\nclient = OpenAI(base_url="${apiBase()}", api_key="ctx_…")\n${chat ? `answer = client.chat.completions.create(model="${model.served_name}", messages=[{"role": "user", "content": "Hello"}])\nprint(answer.choices[0].message.content)` : `answer = client.embeddings.create(model="${model.served_name}", input="Hello")`}`}
         />
       </div>
-    </Card>
-  );
-}
-
-function Log({ id }: { id: string }) {
-  const logs = useQuery(queries.logs(id));
-  const text = logs.data?.join('\n') ?? '';
-  return (
-    <Card title="Log">
-      {logs.isError ? <Failure error={logs.error} /> : null}
-      {text === '' && !logs.isError ? (
-        <p className="text-muted">
-          {logs.isPending ? 'Reading…' : 'There is no log: the engine has not run, or was stopped.'}
-        </p>
-      ) : null}
-      {text === '' ? null : (
-        <div>
-          <div className="mb-1 flex justify-end">
-            <CopyButton text={text} label="Copy the log" />
-          </div>
-          <pre
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
-            tabIndex={0}
-            className="max-h-96 overflow-auto rounded-md bg-raised p-3 font-mono text-xs whitespace-pre-wrap break-all"
-          >
-            {text}
-          </pre>
-        </div>
-      )}
     </Card>
   );
 }

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LogPiece } from '../../../contract/model-logs.ts';
+import { containerName } from './container-spec.ts';
+import type { EngineRoom } from './engine-room/room.ts';
+
+const againMs = 1_000;
+const batchMs = 50;
+const batchLines = 500;
+/** More than any log has: Docker keeps 30 MB of each container's. */
+const allLines = 10_000_000;
+const longestLine = 8_000;
+
+// Terminals' colours and cursor movements (ECMA-48), and what else is no text.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const escapes = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const controls = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+
+/** A line as it may be shown: engines write what models and files told them. */
+export function cleanLine(line: string, secrets: readonly string[]): string {
+  // A progress bar writes one state over the other; the last one counts.
+  const last = line.replace(/\r+$/, '').split('\r').at(-1) ?? '';
+  let text = last.replace(escapes, '').replace(controls, '');
+  for (const secret of secrets) text = text.replaceAll(secret, '‹hidden›');
+  return text.length > longestLine ? `${text.slice(0, longestLine)} …` : text;
+}
+
+export interface LogQuestion {
+  readonly modelId: string;
+  readonly replica: number;
+  /** Texts that are never shown. */
+  readonly secrets: readonly string[];
+}
+
+/** A replica's log as it is written, over its restarts, until the signal ends it. */
+export async function* followLog(
+  room: EngineRoom,
+  { modelId, replica, secrets }: LogQuestion,
+  tail: number,
+  signal: AbortSignal,
+): AsyncGenerator<LogPiece> {
+  let shown: string | null = null;
+  while (!signal.aborted) {
+    const container = await room.inspect(containerName(modelId, replica)).catch(() => null);
+    const start = container === null ? null : `${container.id} ${container.startedAt}`;
+    if (start !== null && start !== shown) {
+      shown = start;
+      yield { begins: true, lines: [] };
+      try {
+        for await (const lines of batches(room.logs(modelId, replica, { tail, follow: true, signal })))
+          yield { begins: false, lines: lines.map((line) => cleanLine(line, secrets)) };
+      } catch (error) {
+        if (signal.aborted) return;
+        yield {
+          begins: false,
+          lines: [`(the log broke off: ${error instanceof Error ? error.message : 'Docker is away'})`],
+        };
+      }
+    }
+    await sleep(againMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** All that Docker has of a replica's log. */
+export async function* wholeLog(room: EngineRoom, { modelId, replica, secrets }: LogQuestion): AsyncGenerator<string> {
+  for await (const lines of batches(room.logs(modelId, replica, { tail: allLines })))
+    yield `${lines.map((line) => cleanLine(line, secrets)).join('\n')}\n`;
+}
+
+/** What comes close together, together: one event for each line of a start would drown a browser. */
+async function* batches(source: AsyncIterable<string>): AsyncGenerator<string[]> {
+  const iterator = source[Symbol.asyncIterator]();
+  let coming = iterator.next();
+  for (;;) {
+    const first = await coming;
+    if (first.done) return;
+    const lines = [first.value];
+    const due = sleep(batchMs, null);
+    coming = iterator.next();
+    while (lines.length < batchLines) {
+      const next = await Promise.race([coming, due]);
+      if (next === null) break;
+      if (next.done) {
+        yield lines;
+        return;
+      }
+      lines.push(next.value);
+      coming = iterator.next();
+    }
+    yield lines;
+  }
+}
