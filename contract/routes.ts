@@ -9,6 +9,7 @@ import { memoryRoutes } from './memory.ts';
 import { modelEditRoutes } from './model-edit.ts';
 import { modelLogRoutes } from './model-logs.ts';
 import { modelRoutes } from './models.ts';
+import { onDemandRoutes } from './on-demand.ts';
 import { recipeRoutes } from './recipes.ts';
 import type { Route } from './route.ts';
 import { routingRoutes } from './routing.ts';
@@ -27,6 +28,7 @@ export const routes = {
   ...modelRoutes,
   ...modelLogRoutes,
   ...modelEditRoutes,
+  ...onDemandRoutes,
   ...recipeRoutes,
   ...configurationRoutes,
   ...routingRoutes,

@@ -13,6 +13,7 @@ import { createAdminServer } from './admin/server.ts';
 import { Closing } from './closing.ts';
 import type { Config } from './config.ts';
 import { listenForChanges } from './db/change-notices.ts';
+import { listOnDemand, putOnDemand } from './db/on-demand-records.ts';
 import { openDatabase } from './db/open.ts';
 import { insertUsage, insertUsageLines, listUsage } from './db/usage-records.ts';
 import { deleteHoursBefore, deleteUsageBefore, raiseUsageHorizon } from './db/usage-retention.ts';
@@ -35,6 +36,7 @@ import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
 import { EngineRoom } from './models/engine-room/room.ts';
 import { ImageGate } from './models/image-gate.ts';
 import { Models } from './models/models.ts';
+import { OnDemand } from './models/on-demand.ts';
 import { Recipes } from './models/recipes.ts';
 import { Balancer } from './routing/balancer.ts';
 import { RoutingTable } from './routing/table.ts';
@@ -173,6 +175,15 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     settleMs: settings.GATEWAY_WORKERS === 1 ? 0 : workersSettleMs,
   };
   const models = new Models({ db, room, gate, table, config, rootSecret, gpus, serving, logger });
+  const onDemand = new OnDemand({
+    records: {
+      list: () => listOnDemand(db),
+      put: (modelId, settings) => putOnDemand(db, modelId, settings),
+    },
+    ...{ models, table, openRequests: serving.openRequests, logger },
+  });
+  await onDemand.begin();
+  closing.add(() => onDemand.close());
   models.supervise();
   closing.add(() => models.close());
 
@@ -199,6 +210,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const handlers = createHandlers({
     identity,
     models,
+    onDemand,
     recipes: new Recipes({ db, models, logger }),
     downloads,
     gate,
@@ -239,6 +251,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   // Workers have it in their journals by now.
   const onJournalled = (record: UsageRecord, timing: Timing) => {
     metrics.observe(record, timing);
+    onDemand.used(record.model_id);
     writer.wake();
   };
   const onRecord = (record: UsageRecord, timing: Timing) => {
@@ -250,7 +263,18 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => traces?.close());
   const onInspected = (inspected: InspectedRequest) => inspector.keep(inspected);
   const heard = { onRecord, onInspected };
-  const gateway = createGateway({ table, balancer, queues, limits, client, traces, settings, ...heard, logger });
+  const gateway = createGateway({
+    table,
+    balancer,
+    queues,
+    waker: onDemand,
+    limits,
+    client,
+    traces,
+    settings,
+    ...heard,
+    logger,
+  });
   const onState = (slot: number, state: WorkerState | null) => {
     journals.heard(slot, state?.journal ?? null);
     workerStates.heard(slot, state);
@@ -268,7 +292,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     settings.GATEWAY_WORKERS === 1
       ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT', gateway)
       : await listenInWorkers(api, {
-          ...{ table, limits, queues, onRecord: onJournalled, onState, onInspected },
+          ...{ table, limits, queues, waker: onDemand, onRecord: onJournalled, onState, onInspected },
           journalDir: (slot) => journals.folderOf(slot),
           ...{ tracing, config, logger, closing },
         });

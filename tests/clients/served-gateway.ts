@@ -51,6 +51,7 @@ export class ServedGateway {
       table: this.table,
       balancer: new Balancer(),
       queues: new Queues(),
+      waker: { wake: async () => undefined },
       limits: new MemoryLimits(),
       client: this.#client,
       traces: null,

@@ -56,6 +56,8 @@ const expected: Record<string, Group> = {
   'POST /admin/models/plan': 'admin',
   'PATCH /admin/models/:id': 'admin',
   'DELETE /admin/models/:id': 'admin',
+  'GET /admin/models/:id/on-demand': 'user and admin',
+  'POST /admin/models/:id/on-demand': 'admin',
   'POST /admin/models/:id/start': 'admin',
   'POST /admin/models/:id/stop': 'admin',
   'POST /admin/configuration/diff': 'admin',

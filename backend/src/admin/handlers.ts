@@ -19,6 +19,7 @@ import type { SessionRecord } from '../db/identity-records.ts';
 import type { Inspector } from '../gateway/inspector.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Downloads } from '../jobs/downloads.ts';
+import type { OnDemand } from '../models/on-demand.ts';
 import type { Recipes } from '../models/recipes.ts';
 import type { Rules } from '../rules/rules.ts';
 import type { SystemStatus } from '../system/system-status.ts';
@@ -62,6 +63,7 @@ export interface ImagePullOperations {
 export interface HandlerParts {
   readonly identity: Identity;
   readonly models: ModelOperations;
+  readonly onDemand: Pick<OnDemand, 'get' | 'set'>;
   readonly recipes: Recipes;
   readonly downloads: Downloads;
   readonly gate: ImagePullOperations;
@@ -121,6 +123,8 @@ export function createHandlers(parts: HandlerParts): Handlers {
       model: await models.update(params.id, body, session.user.username),
     }),
     planModel: ({ body }) => models.plan(body),
+    getOnDemand: async ({ params }) => ({ on_demand: await parts.onDemand.get(params.id) }),
+    setOnDemand: async ({ params, body }) => ({ on_demand: await parts.onDemand.set(params.id, body.on_demand) }),
     getModel: async ({ params }) => ({ model: await models.get(params.id) }),
     deleteModel: async ({ params }) => {
       await models.delete(params.id);

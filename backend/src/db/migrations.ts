@@ -10,6 +10,7 @@ import { memoryReports } from './migrations/2026-11-27-memory-reports.ts';
 import { modelVersions } from './migrations/2026-11-27-model-versions.ts';
 import { recipes } from './migrations/2026-11-27-recipes.ts';
 import { replicas } from './migrations/2026-11-27-replicas.ts';
+import { onDemand } from './migrations/2026-11-28-on-demand.ts';
 import type { Database } from './schema.ts';
 
 /** In order, oldest first. A migration that has left the house is never changed: add another one. */
@@ -24,6 +25,7 @@ const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-27-recipes', recipes],
   ['2026-11-27-replicas', replicas],
   ['2026-11-27-downloads', downloads],
+  ['2026-11-28-on-demand', onDemand],
 ];
 
 /**

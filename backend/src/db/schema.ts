@@ -88,6 +88,11 @@ interface RecipeVersionsTable {
   content: Json;
 }
 
+interface OnDemandTable {
+  model_id: string;
+  settings: Json;
+}
+
 interface MemoryReportsTable {
   model_id: string;
   at: Time;
@@ -216,6 +221,7 @@ export interface Database {
   recipes: RecipesTable;
   recipe_versions: RecipeVersionsTable;
   memory_reports: MemoryReportsTable;
+  on_demand: OnDemandTable;
   usage: UsageTable;
   aliases: AliasesTable;
   endpoints: EndpointsTable;

@@ -14,7 +14,8 @@ export const mayUse = (caller: Caller, name: string): boolean => caller.models =
 const retryAfterSeconds = 5;
 
 /**
- * The models that may answer, the one to ask first first: the model, or an alias's choice, then its fallbacks.
+ * The models that may answer, the one to ask first first: the model, or an alias's choice, then its fallbacks. Where none
+ * is ready, the first that its request loads.
  * @throws CortexError model_not_found, model_not_allowed, wrong_task, model_not_ready where none of them can
  */
 export function modelsFor(
@@ -34,8 +35,11 @@ export function modelsFor(
     throw new CortexError('wrong_task', { model: name, task: known.task, path }, param);
   const canAnswer = (model: RoutedModel) =>
     model.state === 'ready' && model.endpoints.length > 0 && (task === null || model.task === task);
-  const [first, ...others] = candidates(wanted, known, table).filter(canAnswer);
+  const named = candidates(wanted, known, table);
+  const [first, ...others] = named.filter(canAnswer);
   if (first !== undefined) return [first, ...others];
+  const asleep = named.find((model) => table.canWake(model) && (task === null || model.task === task));
+  if (asleep !== undefined) return [asleep];
   const state = known.state === 'ready' ? 'without an engine' : known.state;
   throw new CortexError('model_not_ready', { model: name, state }, { ...param, retryAfterSeconds });
 }

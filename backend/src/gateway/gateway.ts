@@ -5,6 +5,7 @@ import type { UsageRecord } from '../../../contract/usage.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from '../http/message.ts';
 import type { Balancer } from '../routing/balancer.ts';
 import type { RoutingTable } from '../routing/table.ts';
+import type { ModelWaker } from '../routing/waker.ts';
 import { demandScope } from './access.ts';
 import type { BodyCaps } from './body.ts';
 import { authenticate } from './credentials.ts';
@@ -22,6 +23,7 @@ export interface GatewayOptions {
   readonly table: RoutingTable;
   readonly balancer: Balancer;
   readonly queues: ModelQueues;
+  readonly waker: ModelWaker;
   readonly limits: LimitStore;
   readonly client: EngineClient;
   /** Null where no collector is configured. */

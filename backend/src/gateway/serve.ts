@@ -15,6 +15,7 @@ import { leftEarly, noCounts, type RelayEnd, type RelayResult, relay } from './r
 import type { EnginePath } from './surface.ts';
 import { type Timing, tellTimes } from './timing.ts';
 import type { RequestTrace } from './traces.ts';
+import { awake } from './wake.ts';
 
 type Draft = { -readonly [K in keyof UsageRecord]: UsageRecord[K] };
 
@@ -170,20 +171,26 @@ function findModels({ exchange, path, enginePath, caller, record, timing }: Work
 async function withPlace(
   work: Work,
   body: InspectedBody,
-  model: RoutedModel,
+  named: RoutedModel,
   othersLeft: boolean,
 ): Promise<RelayResult> {
   const { exchange, caller, record, gone } = work;
   const { response, options } = exchange;
-  const serving = options.table.serving(model.servedName) ?? defaultServing;
+  const serving = options.table.serving(named.servedName) ?? defaultServing;
   const rules = {
     maxConcurrent: serving.max_concurrent,
     queueLimit: serving.queue_limit,
     queueTimeoutMs: serving.queue_timeout_seconds * 1000,
   };
   let place: Place;
-  const cameAtMs = Date.now();
+  let model = named;
+  let cameAtMs = Date.now();
   try {
+    if (named.endpoints.length === 0) {
+      model = await awake(named, serving, gone, options);
+      record.queue_ms += Date.now() - cameAtMs;
+      cameAtMs = Date.now();
+    }
     const entered = options.queues.enter(model.servedName, caller.keyId ?? caller.userId, rules, gone);
     place = entered instanceof Promise ? await entered : entered;
   } catch (error) {
@@ -193,7 +200,7 @@ async function withPlace(
     throw error;
   }
   record.queue_ms += place.waitedMs;
-  if (place.position > 0) {
+  if (place.position > 0 || model !== named) {
     response.setHeader('x-cortex-queue-position', String(place.position));
     response.setHeader('x-cortex-queue-ms', String(record.queue_ms));
   }

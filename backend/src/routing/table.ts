@@ -77,6 +77,8 @@ export interface TableParts {
   readonly limits: readonly SubjectLimit[];
   readonly serving: Readonly<Record<string, ServingSettings>>;
   readonly inspection: InspectedPart | null;
+  /** Ids of models that are loaded by their first request. */
+  readonly onDemand: readonly string[];
 }
 
 const nothing: TableParts = {
@@ -88,6 +90,7 @@ const nothing: TableParts = {
   limits: [],
   serving: {},
   inspection: null,
+  onDemand: [],
 };
 
 /**
@@ -155,6 +158,11 @@ export class RoutingTable {
     return this.#models.values();
   }
 
+  /** Whether a request may wait for it to be loaded: it is no failed one, and no other's. */
+  canWake({ modelId, state }: RoutedModel): boolean {
+    return wakeable.has(state) && this.#parts.onDemand.includes(modelId);
+  }
+
   alias(name: string): Alias | undefined {
     return this.#aliases.get(name);
   }
@@ -171,6 +179,8 @@ export class RoutingTable {
     return this.#parts.serving[servedName];
   }
 }
+
+const wakeable: ReadonlySet<ModelState> = new Set(['stopped', 'stopping', 'pulling', 'starting', 'loading']);
 
 /** External endpoints are replicas of the model with their name; one that nobody runs here is made of them alone. */
 function mergeModels({ models, externals }: TableParts): Map<string, RoutedModel> {

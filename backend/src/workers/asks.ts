@@ -3,6 +3,7 @@ import type { UsageRecord } from '../../../contract/usage.ts';
 import type { LimitAnswer } from '../gateway/limits.ts';
 import type { QueueRules } from '../gateway/queue.ts';
 import type { Timing } from '../gateway/timing.ts';
+import type { WakeRules } from '../routing/waker.ts';
 
 /*
  * What workers ask of the first process for each request. All of one turn of the event loop goes in one message: a message
@@ -27,8 +28,16 @@ export interface EnterAsk {
   readonly rules: QueueRules;
 }
 
+export interface WakeAsk {
+  readonly ask: 'wake';
+  readonly id: number;
+  readonly model: string;
+  readonly rules: WakeRules;
+}
+
 export type Ask =
   | TakeAsk
+  | WakeAsk
   | { readonly ask: 'settle'; readonly requestId: string; readonly usedTokens: number }
   | EnterAsk
   /** Gives the place back, or waits for it no more. */
@@ -50,8 +59,19 @@ export type PlaceAnswer =
       readonly seconds: number;
       readonly retryAfterSeconds: number;
     }
+  | {
+      readonly entered: false;
+      readonly code: 'model_not_ready';
+      readonly state: string;
+      readonly retryAfterSeconds: number;
+    }
   | { readonly entered: false; readonly code: 'internal_error' };
+
+export type Refusal = Extract<PlaceAnswer, { entered: false }>;
 
 export type Answer =
   /** Null where the limits can't be checked. */
-  { readonly id: number; readonly limits: LimitAnswer | null } | { readonly id: number; readonly place: PlaceAnswer };
+  | { readonly id: number; readonly limits: LimitAnswer | null }
+  | { readonly id: number; readonly place: PlaceAnswer }
+  /** Null where the model is loaded. */
+  | { readonly id: number; readonly woken: Refusal | null };

@@ -11,6 +11,7 @@ import { Asked, SharedLimits, SharedQueues } from './shared.ts';
 const table = new RoutingTable();
 const keyLimit = subjectLimit.parse({ subject: 'key', id: 'k', concurrent_requests: 2, requests_per_minute: 100 });
 const onePlace: QueueRules = { maxConcurrent: 1, queueLimit: 2, queueTimeoutMs: 0 };
+const waker = { wake: async () => undefined };
 const stays = () => new AbortController().signal;
 
 /** Both ends, with the messages as a pipe would carry them. */
@@ -21,7 +22,7 @@ function worker(first: { limits: MemoryLimits; queues: Queues }) {
     return JSON.parse(JSON.stringify(all)) as T[];
   };
   const answers = new Bundle<Answer>((all) => asked.answered(carried(all)));
-  const desk = new Desk({ table, ...first, onRecord: () => undefined }, (answer) => answers.add(answer));
+  const desk = new Desk({ table, ...first, waker, onRecord: () => undefined }, (answer) => answers.add(answer));
   const asks = new Bundle<Ask>((all) => desk.take(carried(all)));
   const asked = new Asked((ask) => asks.add(ask));
   return { limits: new SharedLimits(asked), queues: new SharedQueues(asked), desk, messages: () => messages };

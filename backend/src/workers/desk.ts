@@ -4,12 +4,14 @@ import type { LimitRequest, LimitStore } from '../gateway/limits.ts';
 import type { Place, Queues } from '../gateway/queue.ts';
 import type { Timing } from '../gateway/timing.ts';
 import type { RoutingTable } from '../routing/table.ts';
-import type { Answer, Ask, EnterAsk, PlaceAnswer, TakeAsk } from './asks.ts';
+import type { ModelWaker } from '../routing/waker.ts';
+import type { Answer, Ask, EnterAsk, Refusal, TakeAsk, WakeAsk } from './asks.ts';
 
 export interface DeskOptions {
   readonly table: RoutingTable;
   readonly limits: LimitStore;
   readonly queues: Queues;
+  readonly waker: ModelWaker;
   readonly onRecord: (record: UsageRecord, timing: Timing) => void;
 }
 
@@ -32,6 +34,7 @@ export class Desk {
       if (ask.ask === 'take') void this.#limits(ask);
       else if (ask.ask === 'settle') this.#settle(ask.requestId, ask.usedTokens);
       else if (ask.ask === 'enter') void this.#enter(ask);
+      else if (ask.ask === 'wake') void this.#wake(ask);
       else if (ask.ask === 'leave') this.#leave(ask.id);
       else this.#options.onRecord(ask.record, ask.timing);
     }
@@ -85,6 +88,25 @@ export class Desk {
     }
   }
 
+  async #wake({ id, model, rules }: WakeAsk): Promise<void> {
+    const left = new AbortController();
+    this.#waiting.set(id, left);
+    const { table, waker, queues } = this.#options;
+    try {
+      await waker.wake(model, rules, left.signal);
+      this.#answer({ id, woken: null });
+    } catch (error) {
+      const state = table.model(model)?.state ?? 'gone';
+      const isUnready = error instanceof CortexError && error.code === 'model_not_ready';
+      const woken: Refusal = isUnready
+        ? { entered: false, code: 'model_not_ready', state, retryAfterSeconds: error.retryAfterSeconds ?? 1 }
+        : refused(error, rules.queueTimeoutMs, queues.depth(model));
+      this.#answer({ id, woken });
+    } finally {
+      this.#waiting.delete(id);
+    }
+  }
+
   #leave(id: number): void {
     this.#waiting.get(id)?.abort();
     this.#places.get(id)?.leave();
@@ -92,7 +114,7 @@ export class Desk {
   }
 }
 
-function refused(error: unknown, queueTimeoutMs: number, waiting: number): PlaceAnswer {
+function refused(error: unknown, queueTimeoutMs: number, waiting: number): Refusal {
   if (!(error instanceof CortexError)) return { entered: false, code: 'internal_error' };
   const retryAfterSeconds = error.retryAfterSeconds ?? 1;
   if (error.code === 'queue_full') return { entered: false, code: 'queue_full', waiting, retryAfterSeconds };

@@ -1,7 +1,8 @@
 import { CortexError } from '../../../contract/errors.ts';
 import type { LimitAnswer, LimitRequest, LimitStore } from '../gateway/limits.ts';
 import { type ModelQueues, type Place, type QueueRules, Queues } from '../gateway/queue.ts';
-import type { Answer, Ask, PlaceAnswer } from './asks.ts';
+import type { ModelWaker, WakeRules } from '../routing/waker.ts';
+import type { Answer, Ask, Refusal } from './asks.ts';
 
 /** What a worker shares with the others: limits and the places at models are the first process's to give. */
 export class SharedLimits implements LimitStore {
@@ -58,10 +59,35 @@ export class SharedQueues implements ModelQueues {
   }
 }
 
-function refusal(model: string, place: Extract<PlaceAnswer, { entered: false }>): Error {
+/** Models are loaded by the first process; where the client leaves, it is told so. */
+export class SharedWaker implements ModelWaker {
+  readonly #asked: Asked;
+
+  constructor(asked: Asked) {
+    this.#asked = asked;
+  }
+
+  async wake(model: string, rules: WakeRules, gone: AbortSignal): Promise<void> {
+    if (gone.aborted) throw new Error('the client has gone');
+    let id = 0;
+    const leave = () => this.#asked.tell({ ask: 'leave', id });
+    const answering = this.#asked.ask((given) => {
+      id = given;
+      return { ask: 'wake', id, model, rules };
+    });
+    gone.addEventListener('abort', leave, { once: true });
+    const answer = await answering.finally(() => gone.removeEventListener('abort', leave));
+    if (!('woken' in answer) || gone.aborted) throw new Error('the client has gone');
+    if (answer.woken !== null) throw refusal(model, answer.woken);
+  }
+}
+
+function refusal(model: string, place: Refusal): Error {
   // The gateway names the request to its client.
   if (place.code === 'internal_error') return new Error('the first process could not give a place');
   const { retryAfterSeconds } = place;
+  if (place.code === 'model_not_ready')
+    return new CortexError('model_not_ready', { model, state: place.state }, { retryAfterSeconds });
   if (place.code === 'queue_full')
     return new CortexError('queue_full', { model, waiting: place.waiting }, { retryAfterSeconds });
   return new CortexError('queue_timeout', { model, seconds: place.seconds }, { retryAfterSeconds });

@@ -14,7 +14,7 @@ import type { Ask } from './asks.ts';
 import { Bundle } from './bundle.ts';
 import { clientAddressHeader } from './control-socket.ts';
 import type { FromWorker, ToWorker, WorkerSetup } from './messages.ts';
-import { Asked, SharedLimits, SharedQueues } from './shared.ts';
+import { Asked, SharedLimits, SharedQueues, SharedWaker } from './shared.ts';
 
 /*
  * A process that answers /v1 beside others on the same port. It knows no database: the snapshot comes from the first process,
@@ -59,6 +59,7 @@ async function listen(setup: WorkerSetup): Promise<void> {
     table,
     balancer,
     queues,
+    waker: new SharedWaker(asked),
     limits: new SharedLimits(asked),
     client,
     traces,
