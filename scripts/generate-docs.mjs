@@ -1,4 +1,4 @@
-// Writes docs/reference/*.md and backend/.env.example from the definitions in the code. Run after a build:
+// Writes docs/reference/*.md, docs/operations/troubleshooting.md and backend/.env.example from the definitions in the code. Run after a build:
 //   node scripts/generate-docs.mjs            writes them
 //   node scripts/generate-docs.mjs --check    fails where one is not what it would write
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { renderEnvExample } from '../dist/backend/src/config.js';
 import { settingDefinitions } from '../dist/backend/src/config-settings.js';
+import { causes, consequences } from '../dist/backend/src/engines/diagnosis/rules.js';
 import { Metrics } from '../dist/backend/src/gateway/metrics.js';
 import { enginePaths } from '../dist/backend/src/gateway/surface.js';
 import { registerConfig } from '../dist/cli/config/register.js';
@@ -297,6 +298,25 @@ function engineOptions() {
   return `${lines.join('\n')}\n`;
 }
 
+function troubleshooting() {
+  const lines = [
+    '# Why a model does not start',
+    '',
+    made,
+    '',
+    "Cortex reads the end of an engine's log and what Docker says of the container, and tells the cause on the model's page with the line that shows it.",
+    'A line that names a cause goes before one that only follows from it; of several, the newest counts.',
+  ];
+  for (const [heading, rules] of [
+    ['Causes', causes],
+    ['Where no cause is named', consequences],
+  ]) {
+    lines.push('', `## ${heading}`, '', '| What is said | What to do |', '|---|---|');
+    for (const { reason, hint } of rules) lines.push(`| ${cell(reason)} | ${cell(hint)} |`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
 const packageSchema = () => {
   const schema = z.toJSONSchema(bill, { unrepresentable: 'any', io: 'output' });
   return `${JSON.stringify({ $id: 'https://cortex.invalid/package.schema.json', title: 'manifest.json of a Cortex package, format 2', ...schema }, null, 2)}\n`;
@@ -312,6 +332,7 @@ const pages = {
   'docs/reference/api.md': api(),
   'docs/reference/gateway.md': gateway(),
   'docs/reference/engine-options.md': engineOptions(),
+  'docs/operations/troubleshooting.md': troubleshooting(),
   'backend/.env.example': renderEnvExample(),
 };
 

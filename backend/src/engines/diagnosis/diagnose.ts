@@ -20,11 +20,11 @@ export function recognise(
 
 function newest(lines: readonly string[], rules: readonly Rule[]): ReturnType<typeof recognise> {
   for (const line of lines)
-    for (const { code, pattern, reason, hint } of rules) {
+    for (const { code, pattern, reason, hint, precise } of rules) {
       const found = pattern.exec(line);
       if (found === null) continue;
       const evidence = line.trim().slice(0, shownLength);
-      return { code, evidence, reason, hint: typeof hint === 'string' ? hint : hint(found) };
+      return { code, evidence, reason, hint: precise?.(found) ?? hint };
     }
   return null;
 }

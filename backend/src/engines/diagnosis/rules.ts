@@ -2,8 +2,9 @@ export interface Rule {
   readonly code: string;
   readonly pattern: RegExp;
   readonly reason: string;
-  /** What to do; told with the numbers of the line where the engine gives some. */
-  readonly hint: string | ((found: RegExpExecArray) => string);
+  readonly hint: string;
+  /** The hint with the numbers of the line; null where it has none. */
+  readonly precise?: (found: RegExpExecArray) => string | null;
 }
 
 const bringNewerEngine = 'Bring a newer engine image: prepare a package with a newer LLAMACPP_TAG or VLLM_VERSION.';
@@ -15,11 +16,11 @@ export const causes: readonly Rule[] = [
     pattern:
       /larger than the (?:available KV cache memory.*?estimated maximum model length is (\d+)|maximum number of tokens that can be stored in KV cache \((\d+)\)|available KV cache memory)/i,
     reason: 'the GPU has no room for one request of the greatest length',
-    hint: (found) => {
+    hint: 'Set a smaller max_model_len, or give the model more of the GPU with gpu_memory_utilization.',
+    precise: (found) => {
       const fits = found[1] ?? found[2];
-      return fits === undefined
-        ? 'Set a smaller max_model_len, or give the model more of the GPU with gpu_memory_utilization.'
-        : `Set max_model_len to ${fits} or less, or give the model more of the GPU with gpu_memory_utilization.`;
+      if (fits === undefined) return null;
+      return `Set max_model_len to ${fits} or less, or give the model more of the GPU with gpu_memory_utilization.`;
     },
   },
   {
@@ -33,7 +34,8 @@ export const causes: readonly Rule[] = [
     pattern:
       /Free memory on device \S* ?\(([\d.]+)\/([\d.]+) GiB\) on startup is less than desired GPU memory utilization/i,
     reason: 'others use the GPU: less of its memory is free than this model may take',
-    hint: (found) => {
+    hint: 'Stop what else runs on the GPU, or set gpu_memory_utilization to the share that is free.',
+    precise: (found) => {
       const share = Math.floor((Number(found[1]) / Number(found[2])) * 100) / 100;
       return `Stop what else runs on the GPU, or set gpu_memory_utilization to ${share} or less.`;
     },
@@ -54,7 +56,8 @@ export const causes: readonly Rule[] = [
     code: 'heads-not-divisible',
     pattern: /attention heads \((\d+)\) must be divisible by tensor parallel size \((\d+)\)/i,
     reason: "the model's attention heads can not be shared out evenly among so many GPUs",
-    hint: (found) => `Set tensor_parallel_size to a number that divides ${found[1]}; ${found[2]} does not.`,
+    hint: "Set tensor_parallel_size to a number that divides the model's attention heads.",
+    precise: (found) => `Set tensor_parallel_size to a number that divides ${found[1]}; ${found[2]} does not.`,
   },
   {
     code: 'own-code',
