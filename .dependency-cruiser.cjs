@@ -47,9 +47,15 @@ module.exports = {
       '^offline/(catalog|image-reference)\\.ts$',
       '^contract/',
     ]),
+    only('jobs', '^backend/src/jobs/', [
+      '^backend/src/(jobs|db)/',
+      '^backend/src/rules/sealed\\.ts$',
+      '^offline/',
+      '^contract/',
+    ]),
     only('system', '^backend/src/system/', ['^backend/src/(system|db)/', '^docker/', '^offline/', '^contract/']),
     only('admin', '^backend/src/admin/', [
-      '^backend/src/(admin|models|rules|identity|usage|system|routing|db)/',
+      '^backend/src/(admin|jobs|models|rules|identity|usage|system|routing|db)/',
       '^contract/',
     ]),
     {
@@ -70,7 +76,7 @@ module.exports = {
       comment: 'Only config.ts and the wiring know the settings; parts are given what they need.',
       severity: 'error',
       from: {
-        path: '^backend/src/(gateway|routing|rules|usage|engines|db|identity|system)/',
+        path: '^backend/src/(gateway|routing|rules|usage|engines|db|identity|jobs|system)/',
         pathNot: '\\.test\\.ts$',
       },
       to: { path: '^backend/src/config' },

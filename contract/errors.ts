@@ -783,6 +783,21 @@ export const errorDefinitions = {
     (p) => `Not ready for offline operation: ${p.missing}`,
     () => 'Load the package: make load-offline',
   ),
+  model_gated: define<{ model: string }>()(
+    403,
+    'invalid_request_error',
+    'network',
+    (p) => `The hub gives ${p.model} only to those who may have it, or there is no such model.`,
+    () => "Accept its licence on the hub's page, then keep a token that may read it: Add model, From a hub.",
+  ),
+  download_offline: define<{ endpoint: string }>()(
+    409,
+    'conflict_error',
+    'network',
+    (p) => `In offline mode nothing is asked of ${p.endpoint}.`,
+    () =>
+      'Bring the model in a package (docs/operations/offline-deployment.md), or set OFFLINE_MODE=False; where the page System says that it was detected, OFFLINE_MODE_AUTO_DETECT=False.',
+  ),
   disk_full: define<{ path: string; neededBytes: number; freeBytes: number }>()(
     507,
     'server_error',

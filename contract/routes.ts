@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { configurationRoutes } from './configuration.ts';
+import { downloadRoutes } from './downloads.ts';
 import { identityRoutes } from './identity.ts';
 import { imagePullRoutes } from './image-pulls.ts';
 import { inspectorRoutes } from './inspector.ts';
@@ -20,6 +21,7 @@ import { usageAnalyticsRoutes } from './usage-analytics.ts';
 export const routes = {
   ...identityRoutes,
   ...keyRoutes,
+  ...downloadRoutes,
   ...imagePullRoutes,
   ...inspectorRoutes,
   ...memoryRoutes,

@@ -117,6 +117,13 @@ export const settingDefinitions = {
     allowed: 'an absolute path',
     schema: z.string().regex(/^$|^\//),
   }),
+  HF_ENDPOINT: setting({
+    group: 'Models and engines',
+    description: 'The hub that models are downloaded from. Not asked in offline mode.',
+    default: 'https://huggingface.co',
+    allowed: 'http(s)://host',
+    schema: urlOf('http:', 'https:').refine((value) => value !== ''),
+  }),
   CORTEX_ENGINE_NETWORK: setting({
     group: 'Models and engines',
     description: 'Docker network of the engines; Cortex makes it without a way out.',

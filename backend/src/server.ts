@@ -31,6 +31,7 @@ import { openTraces, type TraceOptions } from './gateway/traces.ts';
 import type { RequestHandler } from './http/node-server.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
+import { Downloads } from './jobs/downloads.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
 import { EngineRoom } from './models/engine-room/room.ts';
 import { ImageGate } from './models/image-gate.ts';
@@ -187,6 +188,12 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => models.close());
 
   const offlineMode = (): boolean => gate.status().mode !== 'off';
+  const downloads = new Downloads({
+    ...{ db, rootSecret, logger, modelsDir: settings.CORTEX_MODELS_DIR },
+    ...{ endpoint: settings.HF_ENDPOINT, isOffline: offlineMode },
+  });
+  await downloads.takeUp();
+  closing.add(() => downloads.close());
   const system = new SystemStatus({
     version,
     offline: () => gate.status(),
@@ -205,6 +212,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     models,
     onDemand,
     recipes: new Recipes({ db, models, logger }),
+    downloads,
     gate,
     rules,
     inspector,

@@ -64,7 +64,7 @@ const addModel = createRoute({
   getParentRoute: () => inside,
   path: '/models/add',
   validateSearch: z.object({
-    step: z.enum(['source', 'folder', 'file', 'configure', 'review']).optional(),
+    step: z.enum(['source', 'hub', 'folder', 'file', 'configure', 'review']).optional(),
     folder: z.string().optional(),
     file: z.string().optional(),
   }),

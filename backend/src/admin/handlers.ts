@@ -18,6 +18,7 @@ import type { ImageReadiness } from '../../../contract/system.ts';
 import type { SessionRecord } from '../db/identity-records.ts';
 import type { Inspector } from '../gateway/inspector.ts';
 import type { Identity } from '../identity/identity.ts';
+import type { Downloads } from '../jobs/downloads.ts';
 import type { OnDemand } from '../models/on-demand.ts';
 import type { Recipes } from '../models/recipes.ts';
 import type { Rules } from '../rules/rules.ts';
@@ -25,6 +26,7 @@ import type { SystemStatus } from '../system/system-status.ts';
 import type { UsageAnalytics } from '../usage/analytics.ts';
 import { csvExport, ndjsonExport, type PageReader } from '../usage/export.ts';
 import { checkOrder } from '../usage/range.ts';
+import { downloadHandlers } from './download-handlers.ts';
 import type { Handlers } from './handler.ts';
 import { recipeHandlers } from './recipe-handlers.ts';
 import { endedSessionCookie, sessionCookie } from './session-cookie.ts';
@@ -63,6 +65,7 @@ export interface HandlerParts {
   readonly models: ModelOperations;
   readonly onDemand: Pick<OnDemand, 'get' | 'set'>;
   readonly recipes: Recipes;
+  readonly downloads: Downloads;
   readonly gate: ImagePullOperations;
   readonly rules: Rules;
   readonly inspector: Inspector;
@@ -139,6 +142,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     inspectFolder: ({ query }) => models.inspectFolder(query.folder),
 
     ...recipeHandlers(parts.recipes),
+    ...downloadHandlers(parts.downloads),
     listImagePulls: async () => ({ pulls: gate.pulls() }),
     cancelImagePull: async ({ body }) => {
       if (!gate.cancel(body.image)) throw new CortexError('not_found', { what: 'image pull', id: body.image });

@@ -5,6 +5,7 @@ import { usageDetail } from './migrations/2026-11-24-usage-detail.ts';
 import { usageRollups } from './migrations/2026-11-24-usage-rollups.ts';
 import { routing } from './migrations/2026-11-25-routing.ts';
 import { changeNotices } from './migrations/2026-11-26-change-notices.ts';
+import { downloads } from './migrations/2026-11-27-downloads.ts';
 import { memoryReports } from './migrations/2026-11-27-memory-reports.ts';
 import { modelVersions } from './migrations/2026-11-27-model-versions.ts';
 import { recipes } from './migrations/2026-11-27-recipes.ts';
@@ -23,6 +24,7 @@ const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-27-memory-reports', memoryReports],
   ['2026-11-27-recipes', recipes],
   ['2026-11-27-replicas', replicas],
+  ['2026-11-27-downloads', downloads],
   ['2026-11-28-on-demand', onDemand],
 ];
 

@@ -190,6 +190,26 @@ interface UsageHorizonTable {
   kept_since: Time;
 }
 
+interface DownloadsTable {
+  id: string;
+  repository: string;
+  commit: string;
+  licence: string | null;
+  folder: string;
+  files: Json;
+  username: string;
+  state: string;
+  error: NullableJson;
+  started_at: Time;
+  ended_at: NullableTime;
+}
+
+interface HubTokenTable {
+  endpoint: string;
+  /** See rules/sealed.ts. */
+  sealed: string;
+}
+
 /** Every table. */
 export interface Database {
   organizations: OrganizationsTable;
@@ -210,6 +230,8 @@ export interface Database {
   usage_hourly: UsageRollupTable;
   usage_daily: UsageRollupTable;
   usage_horizon: UsageHorizonTable;
+  downloads: DownloadsTable;
+  hub_token: HubTokenTable;
 }
 
 /** What a repository takes first: the database, or a transaction of it. */

@@ -1,5 +1,5 @@
 import type { ModelState } from '../../../contract/models.ts';
-import type { Diagnosis } from '../engines/diagnosis.ts';
+import type { Diagnosis } from '../engines/diagnosis/diagnose.ts';
 
 /** What was seen of a replica just now. */
 export interface Observed {

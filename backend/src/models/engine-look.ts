@@ -1,5 +1,5 @@
 import { Agent, request } from 'undici';
-import { diagnose } from '../engines/diagnosis.ts';
+import { diagnose } from '../engines/diagnosis/diagnose.ts';
 import { loadingProgress } from '../engines/loading-progress.ts';
 import type { Observed } from './decide.ts';
 import type { EngineRoom, RoomContainer } from './engine-room/room.ts';

@@ -3,7 +3,7 @@ import { CortexError, type ErrorCode } from '../../../contract/errors.ts';
 import type { PullProgress } from '../../../contract/image-pulls.ts';
 import type { ModelState } from '../../../contract/models.ts';
 import type { ModelRecord } from '../db/model-records.ts';
-import type { Diagnosis } from '../engines/diagnosis.ts';
+import type { Diagnosis } from '../engines/diagnosis/diagnose.ts';
 import { containerName } from './container-spec.ts';
 import type { Step } from './decide.ts';
 import type { EngineRoom } from './engine-room/room.ts';

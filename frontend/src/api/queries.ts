@@ -59,6 +59,11 @@ export const queries = {
     queryFn: async () => (await call('listImagePulls')).pulls,
     refetchInterval: ({ state }) => (state.data?.length ? 1_000 : 3_000),
   }),
+  downloads: queryOptions({
+    queryKey: ['downloads'],
+    queryFn: () => call('listDownloads'),
+    refetchInterval: ({ state }) => (state.data?.downloads.some((one) => one.state === 'downloading') ? 1_000 : 10_000),
+  }),
   summary: queryOptions({ queryKey: ['summary'], queryFn: () => call('systemSummary'), refetchInterval: 10_000 }),
   images: queryOptions({ queryKey: ['images'], queryFn: () => call('dockerImages'), refetchInterval: 30_000 }),
 };

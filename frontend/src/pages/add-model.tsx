@@ -16,6 +16,7 @@ import { Card, Empty, Facts, Failure, Page, Skeleton } from '../components/page.
 import { PlanIssues } from '../components/plan-issues.tsx';
 import { formatBytes } from '../format.ts';
 import { FolderContents } from './folder-contents.tsx';
+import { Hub } from './hub.tsx';
 
 const steps = ['source', 'folder', 'file', 'configure', 'review'] as const;
 const stepNames = { source: 'Source', folder: 'Folder', file: 'Model', configure: 'Configure', review: 'Review' };
@@ -29,8 +30,11 @@ export function AddModel() {
   const { step = 'source', folder, file } = useSearch({ from: '/inside/models/add' });
   const navigate = useNavigate({ from: '/models/add' });
   const [draft, setDraft] = useState<Draft | null>(null);
-  const go = (to: (typeof steps)[number], more: { folder?: string; file?: string } = {}) =>
+  const go = (to: (typeof steps)[number] | 'hub', more: { folder?: string; file?: string } = {}) =>
     void navigate({ search: (before) => ({ ...before, ...more, step: to }) });
+  // The hub is where a folder comes from.
+  const shownStep = step === 'hub' ? 'folder' : step;
+  const hasFolder = step === 'file' || step === 'configure' || step === 'review';
   const inspection = useQuery({ ...queries.folder(folder ?? ''), enabled: folder !== undefined });
   const candidate = inspection.data?.candidates.find((one) => (one.file ?? '') === (file ?? ''));
   const current = draft ?? (candidate === undefined ? null : draftOf(candidate));
@@ -48,19 +52,20 @@ export function AddModel() {
         {steps.map((name, index) => (
           <li
             key={name}
-            aria-current={name === step ? 'step' : undefined}
-            className={name === step ? 'font-semibold text-text' : ''}
+            aria-current={name === shownStep ? 'step' : undefined}
+            className={name === shownStep ? 'font-semibold text-text' : ''}
           >
             {index + 1} · {stepNames[name]}
           </li>
         ))}
       </ol>
-      {step === 'source' ? <Source onOffline={() => go('folder')} /> : null}
+      {step === 'source' ? <Source onOffline={() => go('folder')} onHub={() => go('hub')} /> : null}
+      {step === 'hub' ? <Hub /> : null}
       {step === 'folder' ? <Folders onChoose={(chosen) => go('file', { folder: chosen })} /> : null}
-      {step !== 'source' && step !== 'folder' && inspection.isError ? (
+      {hasFolder && inspection.isError ? (
         <Failure error={inspection.error} retry={() => void inspection.refetch()} />
       ) : null}
-      {step !== 'source' && step !== 'folder' && inspection.isPending ? <Skeleton /> : null}
+      {hasFolder && inspection.isPending ? <Skeleton /> : null}
       {step === 'file' && inspection.data ? (
         <FolderContents
           inspection={inspection.data}
@@ -92,12 +97,22 @@ export function AddModel() {
   );
 }
 
-function Source({ onOffline }: { onOffline: () => void }) {
+function Source({ onOffline, onHub }: { onOffline: () => void; onHub: () => void }) {
+  const { data: downloads } = useQuery(queries.downloads);
+  const isOffline = downloads?.offline ?? true;
   return (
     <div className="grid gap-3 md:grid-cols-2">
-      <button type="button" className={choiceClass} onClick={onOffline} aria-label="Offline">
+      <button type="button" className={choiceClass} onClick={onOffline}>
         <span className="font-medium">Offline</span>
         <span className="mt-1 block text-muted">From a folder on this machine. Nothing is downloaded.</span>
+      </button>
+      <button type="button" className={choiceClass} onClick={onHub} disabled={isOffline}>
+        <span className="font-medium">From a hub</span>
+        <span className="mt-1 block text-muted">
+          {downloads?.offline
+            ? 'Not possible while nothing may be asked of the network. Bring the model in a package.'
+            : `Downloaded from ${downloads?.endpoint ?? 'the hub'} into a folder on this machine.`}
+        </span>
       </button>
     </div>
   );
