@@ -76,9 +76,6 @@ it.each(['light', 'dark'] as const)(
       await page.getByRole('dialog').getByLabel('MY_TOKEN').fill('another');
       await page.getByRole('button', { name: 'Make the model' }).click();
       await page.getByText('Another model is served').waitFor();
-      // A pointed-at button is paler while it is: that is no state to judge the page in.
-      await page.mouse.move(0, 0);
-      await page.evaluate('Promise.all(document.getAnimations().map((one) => one.finished))');
       await expectFitForAll(page, 'recipe-make', colorScheme);
       await page.getByRole('dialog').getByLabel('Served name').fill(`made-${colorScheme}`);
       await page.getByRole('button', { name: 'Make the model' }).click();
