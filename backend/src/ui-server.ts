@@ -38,6 +38,8 @@ export async function createUiServer(frontendDir: string, logger: FastifyBaseLog
   } else {
     await app.register(fastifyStatic, {
       root: frontendDir,
+      // The build writes a gzip beside each script and style.
+      preCompressed: true,
       // Vite puts a hash into the names of assets; the page itself must be asked for anew.
       setHeaders: (response, path) => {
         const isAsset = path.includes('/assets/');

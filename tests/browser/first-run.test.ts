@@ -13,6 +13,23 @@ describe('the pages on the first run, on a machine without Docker', () => {
   });
   afterAll(() => cortex.stop());
 
+  it('load at most 200 kB of scripts before the first can be used, as the network carries them', async () => {
+    const { context, close } = await openChromium();
+    try {
+      const page = await context.newPage();
+      await page.goto(cortex.ui);
+      await signIn(page, { ...account, password: `${account.password}-new` });
+      await page.getByText('No model yet').waitFor();
+      const bytes = await page.evaluate<number>(
+        'performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(".js")).reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)',
+      );
+      expect(bytes).toBeGreaterThan(50_000);
+      expect(bytes).toBeLessThanOrEqual(200_000);
+    } finally {
+      await close();
+    }
+  });
+
   for (const colorScheme of ['light', 'dark'] as const) {
     it(`can be used by everyone, fit every width and ask nobody else for anything (${colorScheme})`, async () => {
       const { context, close } = await openChromium({ colorScheme });
