@@ -1,15 +1,11 @@
-import { Dialog as Radix } from 'radix-ui';
 import type { ReactNode } from 'react';
+import { Modal } from './modal.tsx';
 
 const widths = { normal: 'w-[min(32rem,calc(100vw-2rem))]', wide: 'w-[min(46rem,calc(100vw-2rem))]' };
 
 export function Dialog({
-  title,
-  description,
   size = 'normal',
-  open,
-  onClose,
-  children,
+  ...modal
 }: {
   title: string;
   description: ReactNode;
@@ -19,19 +15,9 @@ export function Dialog({
   children: ReactNode;
 }) {
   return (
-    <Radix.Root open={open} onOpenChange={(isOpen) => !isOpen && onClose()}>
-      <Radix.Portal>
-        <Radix.Overlay className="fixed inset-0 z-20 bg-black/50" />
-        <Radix.Content
-          className={`${widths[size]} fixed top-1/2 left-1/2 z-30 max-h-[90vh] -translate-x-1/2 -translate-y-1/2 space-y-4 overflow-auto rounded-lg border border-line bg-surface p-5 shadow-xl`}
-        >
-          <Radix.Title className="text-base font-semibold">{title}</Radix.Title>
-          <Radix.Description asChild>
-            <div className="text-muted">{description}</div>
-          </Radix.Description>
-          {children}
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
+    <Modal
+      className={`${widths[size]} top-1/2 left-1/2 max-h-[90vh] -translate-x-1/2 -translate-y-1/2 space-y-4 overflow-auto rounded-lg border p-5`}
+      {...modal}
+    />
   );
 }
