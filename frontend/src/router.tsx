@@ -5,7 +5,8 @@ import { usageOutcome } from '../../contract/usage.ts';
 import { ApiError } from './api/client.ts';
 import { queries, queryClient } from './api/queries.ts';
 import { Broken, NotFound } from './components/dead-end.tsx';
-import { Frame } from './frame.tsx';
+import { Frame } from './frame/frame.tsx';
+import { modelGroups } from './model-groups.ts';
 import { SignIn } from './pages/sign-in.tsx';
 import { usageRanges } from './usage-range.ts';
 
@@ -58,6 +59,7 @@ const password = createRoute({
 const models = createRoute({
   getParentRoute: () => inside,
   path: '/models',
+  validateSearch: z.object({ find: z.string().optional(), show: z.enum(modelGroups).optional() }),
   component: lazyRouteComponent(() => import('./pages/models.tsx'), 'Models'),
 });
 const addModel = createRoute({
@@ -106,6 +108,7 @@ const playground = createRoute({
 const keys = createRoute({
   getParentRoute: () => inside,
   path: '/keys',
+  validateSearch: z.object({ find: z.string().optional(), add: z.enum(['key']).optional() }),
   component: lazyRouteComponent(() => import('./pages/keys.tsx'), 'Keys'),
 });
 const usage = createRoute({

@@ -174,7 +174,7 @@ describe('the page Routing', () => {
       );
       await page.goto(`${cortex.ui}/routing`);
       await rowOf(page, 'Served names', 'large').waitFor();
-      expect(await page.getByRole('navigation').innerText()).not.toMatch(/Routing|Limits|API keys/);
+      expect(await page.getByRole('navigation', { name: 'Main' }).innerText()).not.toMatch(/Routing|Limits|API keys/);
       expect(await page.getByRole('main').getByRole('button').count()).toBe(0);
       expect(await page.getByRole('main').getByRole('link').count()).toBe(0);
     });

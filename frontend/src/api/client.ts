@@ -4,6 +4,8 @@ import { type RouteInput, type RouteName, type RouteResponse, type Routes, route
 
 /** Hears `end` when the server says that nobody is signed in (any more). */
 export const session = new EventTarget();
+/** Whether the server answered when it was asked last; hears `change`. */
+export const connection = Object.assign(new EventTarget(), { isThere: true });
 const signedOutCodes: readonly string[] = ['unauthenticated', 'session_invalid', 'api_key_missing'];
 
 /** What the server refused, in its own words. */
@@ -53,6 +55,7 @@ export async function call<N extends RouteName>(name: N, ...[input]: Arguments<N
     method: route.method,
     ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
   }).catch(() => {
+    setConnection(false);
     throw new ApiError(0, {
       message: 'The server does not answer.',
       code: 'offline',
@@ -60,8 +63,15 @@ export async function call<N extends RouteName>(name: N, ...[input]: Arguments<N
       param: null,
     });
   });
+  setConnection(true);
   if (!answer.ok) throw await readError(answer);
   return route.response.parse(await answer.json()) as RouteResponse<Routes[N]>;
+}
+
+function setConnection(isThere: boolean): void {
+  if (connection.isThere === isThere) return;
+  connection.isThere = isThere;
+  connection.dispatchEvent(new Event('change'));
 }
 
 /** A query as it stands in an address, without what is not set. */

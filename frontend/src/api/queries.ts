@@ -4,7 +4,10 @@ import { ApiError, call } from './client.ts';
 
 export const queryClient = new QueryClient({
   defaultOptions: {
+    // What the browser thinks of the network does not count: the server may be on this very machine.
+    mutations: { networkMode: 'always' },
     queries: {
+      networkMode: 'always',
       retry: (count, error) => count < 2 && !(error instanceof ApiError && error.status >= 400 && error.status < 500),
       staleTime: 5_000,
     },
@@ -57,7 +60,8 @@ export const queries = {
   imagePulls: queryOptions({
     queryKey: ['image-pulls'],
     queryFn: async () => (await call('listImagePulls')).pulls,
-    refetchInterval: ({ state }) => (state.data?.length ? 1_000 : 3_000),
+    // A model that begins to pull is heard of at once (api/model-events.ts).
+    refetchInterval: ({ state }) => (state.data?.length ? 1_000 : 10_000),
   }),
   downloads: queryOptions({
     queryKey: ['downloads'],

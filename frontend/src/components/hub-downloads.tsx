@@ -15,12 +15,11 @@ const states = {
   failed: { mark: '▲', tone: 'bad' },
 } as const;
 
-/** The downloads from the hub, live, newest first; nothing where there was none. */
-export function HubDownloads() {
+/** The downloads from the hub, live, newest first; nothing where there is none. @param only those in this state */
+export function HubDownloads({ only }: { only?: Download['state'] }) {
   const { data } = useQuery(queries.downloads);
-  return (data?.downloads ?? []).map((one) => (
-    <OneDownload key={one.id} download={one} isOffline={data?.offline ?? false} />
-  ));
+  const shown = (data?.downloads ?? []).filter(({ state }) => only === undefined || state === only);
+  return shown.map((one) => <OneDownload key={one.id} download={one} isOffline={data?.offline ?? false} />);
 }
 
 type Action = 'cancelDownload' | 'resumeDownload' | 'deleteDownload';

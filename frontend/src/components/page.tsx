@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect } from 'react';
 import { ApiError } from '../api/client.ts';
 import { Button } from './button.tsx';
 
@@ -13,14 +13,17 @@ export function Page({
   actions?: ReactNode;
   children: ReactNode;
 }) {
+  useEffect(() => {
+    document.title = `${title} · Cortex`;
+  }, [title]);
   return (
     <div className="mx-auto max-w-6xl space-y-5 p-4 md:p-6">
       <header className="flex flex-wrap items-start justify-between gap-3">
-        <div>
-          <h1 className="text-xl font-semibold">{title}</h1>
-          {lead ? <p className="mt-0.5 text-muted">{lead}</p> : null}
+        <div className="min-w-0">
+          <h1 className="text-xl font-semibold break-words">{title}</h1>
+          {lead ? <p className="mt-0.5 break-words text-muted">{lead}</p> : null}
         </div>
-        {actions ? <div className="flex gap-2">{actions}</div> : null}
+        {actions ? <div className="flex flex-wrap gap-2">{actions}</div> : null}
       </header>
       {children}
     </div>
@@ -75,13 +78,16 @@ export function Facts({ facts }: { facts: readonly (readonly [string, ReactNode]
     <dl className="grid grid-cols-[max-content_1fr] gap-x-6 gap-y-1.5">
       {facts.map(([name, value]) => (
         <div key={name} className="contents">
-          <dt className="text-muted">{name}</dt>
+          <dt className="text-muted first-letter:uppercase">{name}</dt>
           <dd className="min-w-0 break-words">{value}</dd>
         </div>
       ))}
     </dl>
   );
 }
+
+/** The buttons of a row say themselves what they do. */
+const actionsColumn = 'Actions';
 
 /** @param label what the rows are, for those who do not see the heading */
 export function Table({
@@ -90,22 +96,27 @@ export function Table({
   children,
 }: {
   label: string;
-  head: readonly { name: string; right?: boolean }[];
+  /** wide: only where there is room for it. */
+  head: readonly { name: string; right?: boolean; wide?: boolean }[];
   children: ReactNode;
 }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
-    <section className="overflow-x-auto rounded-lg border border-line bg-surface" tabIndex={0} aria-label={label}>
+    <section
+      className="relative overflow-x-auto rounded-lg border border-line bg-surface"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
+      tabIndex={0}
+      aria-label={label}
+    >
       <table className="w-full text-left" aria-label={label}>
         <thead className="border-b border-line text-xs text-muted">
           <tr>
-            {head.map(({ name, right }) => (
+            {head.map(({ name, right, wide }) => (
               <th
                 key={name}
                 scope="col"
-                className={`px-3 py-2 font-medium whitespace-nowrap ${right ? 'text-right' : ''}`}
+                className={`px-3 py-2 font-medium whitespace-nowrap ${right ? 'text-right' : ''} ${wide ? 'hidden sm:table-cell' : ''}`}
               >
-                {name}
+                {name === actionsColumn ? <span className="sr-only">{name}</span> : name}
               </th>
             ))}
           </tr>

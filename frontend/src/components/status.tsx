@@ -22,12 +22,12 @@ export function Status({
   reason?: string | null | undefined;
 }) {
   return (
-    <span className="inline-flex min-w-0 items-baseline gap-1.5">
-      <span aria-hidden className={colours[tone]}>
-        {mark}
+    <span title={reason ?? undefined} className="line-clamp-3 sm:line-clamp-2">
+      <span className={`font-medium whitespace-nowrap ${colours[tone]}`}>
+        <span aria-hidden>{mark} </span>
+        {word}
       </span>
-      <span className={`font-medium ${colours[tone]}`}>{word}</span>
-      {reason ? <span className="truncate text-muted">· {reason}</span> : null}
+      {reason ? <span className="text-muted"> · {reason}</span> : null}
     </span>
   );
 }

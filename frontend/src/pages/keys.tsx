@@ -1,24 +1,31 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { Plus } from 'lucide-react';
 import { useState } from 'react';
 import { type ApiKey, scopes } from '../../../contract/keys.ts';
 import { call } from '../api/client.ts';
 import { queries, queryClient } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
 import { Confirm } from '../components/confirm.tsx';
+import { Find, finds } from '../components/find.tsx';
 import { Empty, Failure, Page, Skeleton, Table } from '../components/page.tsx';
 import { Status } from '../components/status.tsx';
 import { formatAgo, formatCount } from '../format.ts';
 import { NewKey } from './new-key.tsx';
 
+/** Fewer are seen at a glance. */
+const manyKeys = 8;
 const refresh = () => queryClient.invalidateQueries({ queryKey: queries.keys.queryKey });
 
 export function Keys() {
+  const { find, add } = useSearch({ from: '/inside/keys' });
+  const navigate = useNavigate({ from: '/keys' });
   const keys = useQuery(queries.keys);
-  const [creating, setCreating] = useState(false);
+  const shown = keys.data?.filter(({ name, prefix }) => finds(find, name, prefix)) ?? [];
   const [revoking, setRevoking] = useState<ApiKey | null>(null);
   const create = (
-    <Button look="primary" onClick={() => setCreating(true)}>
+    <Button look="primary" onClick={() => void navigate({ search: (before) => ({ ...before, add: 'key' as const }) })}>
+      <Plus size={16} aria-hidden />
       New key
     </Button>
   );
@@ -31,24 +38,41 @@ export function Keys() {
           An OpenAI client needs a key. Make one for each program or colleague, so that each can be revoked by itself.
         </Empty>
       ) : null}
-      {keys.data?.length ? (
+      {keys.data && (keys.data.length >= manyKeys || find !== undefined) ? (
+        <div className="flex">
+          <Find
+            label="Find a key"
+            value={find}
+            onChange={(next) => void navigate({ search: (before) => ({ ...before, find: next }), replace: true })}
+          />
+        </div>
+      ) : null}
+      {keys.data?.length && shown.length === 0 ? (
+        <Empty title="No key matches" action={<Button onClick={() => void navigate({ search: {} })}>Show all</Button>}>
+          None has “{find}” in its name or at its beginning.
+        </Empty>
+      ) : null}
+      {shown.length > 0 ? (
         <Table
           label="API keys"
           head={[
             { name: 'Name' },
+            { name: 'State' },
             { name: 'May use' },
-            { name: 'From' },
+            { name: 'Networks' },
             { name: 'Last used' },
             { name: 'Requests', right: true },
-            { name: 'State' },
             { name: 'Actions', right: true },
           ]}
         >
-          {keys.data.map((key) => (
+          {shown.map((key) => (
             <tr key={key.id}>
               <td className="px-3 py-2.5">
                 <p className="font-medium">{key.name}</p>
                 <p className="font-mono text-xs text-muted">{key.prefix}…</p>
+              </td>
+              <td className="px-3 py-2.5">
+                <KeyState apiKey={key} />
               </td>
               <td className="min-w-24 px-3 py-2.5">
                 <p>{endpointsOf(key)}</p>
@@ -66,9 +90,6 @@ export function Keys() {
                 </p>
               </td>
               <td className="px-3 py-2.5 text-right">{formatCount(key.requests)}</td>
-              <td className="px-3 py-2.5">
-                <KeyState apiKey={key} />
-              </td>
               <td className="px-3 py-2.5">
                 {key.revoked_at === null ? (
                   <div className="flex flex-col items-end gap-1.5 xl:flex-row xl:justify-end">
@@ -90,7 +111,9 @@ export function Keys() {
           ))}
         </Table>
       ) : null}
-      {creating ? <NewKey onMade={refresh} onClose={() => setCreating(false)} /> : null}
+      {add === 'key' ? (
+        <NewKey onMade={refresh} onClose={() => void navigate({ search: ({ add: _, ...rest }) => rest })} />
+      ) : null}
       {revoking ? <Revoke apiKey={revoking} onClose={() => setRevoking(null)} /> : null}
     </Page>
   );
