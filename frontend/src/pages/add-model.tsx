@@ -48,17 +48,7 @@ export function AddModel() {
         </Link>
       }
     >
-      <ol className="flex flex-wrap gap-x-5 gap-y-1 text-xs text-muted" aria-label="Steps">
-        {steps.map((name, index) => (
-          <li
-            key={name}
-            aria-current={name === shownStep ? 'step' : undefined}
-            className={name === shownStep ? 'font-semibold text-text' : ''}
-          >
-            {index + 1} · {stepNames[name]}
-          </li>
-        ))}
-      </ol>
+      <Steps shown={shownStep} onGo={go} />
       {step === 'source' ? <Source onOffline={() => go('folder')} onHub={() => go('hub')} /> : null}
       {step === 'hub' ? <Hub /> : null}
       {step === 'folder' ? <Folders onChoose={(chosen) => go('file', { folder: chosen })} /> : null}
@@ -94,6 +84,37 @@ export function AddModel() {
         />
       ) : null}
     </Page>
+  );
+}
+
+/** Where one is on the way; what is behind can be gone back to. */
+function Steps({ shown, onGo }: { shown: (typeof steps)[number]; onGo: (to: (typeof steps)[number]) => void }) {
+  const at = steps.indexOf(shown);
+  return (
+    <ol className="flex flex-wrap items-center gap-x-2 gap-y-1 text-xs text-muted" aria-label="Steps">
+      {steps.map((name, index) => (
+        <li key={name} aria-current={index === at ? 'step' : undefined} className="flex items-center gap-2">
+          {index === 0 ? null : <span aria-hidden className="hidden h-px w-6 bg-line sm:block" />}
+          <span
+            aria-hidden
+            className={`grid size-5 place-items-center rounded-full border ${index === at ? 'border-accent bg-accent text-on-accent' : 'border-line bg-surface'}`}
+          >
+            {index < at ? '✓' : index + 1}
+          </span>
+          {index < at ? (
+            <button
+              type="button"
+              className="hidden hover:text-text hover:underline sm:inline"
+              onClick={() => onGo(name)}
+            >
+              {stepNames[name]}
+            </button>
+          ) : (
+            <span className={index === at ? 'font-semibold text-text' : 'hidden sm:inline'}>{stepNames[name]}</span>
+          )}
+        </li>
+      ))}
+    </ol>
   );
 }
 
@@ -296,6 +317,7 @@ function ReviewValid({ model, onBack, onApply }: { model: NewModel; onBack: () =
           ]}
         />
       </Card>
+      {plan.isPending ? <Skeleton rows={3} /> : null}
       {plan.isError ? <Failure error={plan.error} retry={() => void plan.refetch()} /> : null}
       {plan.data && plan.data.issues.length > 0 ? <PlanIssues issues={plan.data.issues} /> : null}
       {plan.data?.memory ? <MemoryPlanCard plan={plan.data.memory} onApply={onApply} /> : null}

@@ -92,7 +92,7 @@ function Start() {
     onSuccess: refresh,
   });
   return (
-    <Card title="Off">
+    <Card title="The inspector is off">
       <div className="space-y-4">
         <p className="max-w-prose text-muted">
           While it is on, questions and answers of the last 100 requests are kept in the server's memory, 64 kB of each,

@@ -1,11 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { useId, useRef, useState } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import { streamChat } from '../api/chat-stream.ts';
 import { queries } from '../api/queries.ts';
 import { Button, buttonClass } from '../components/button.tsx';
-import { Field, inputClass } from '../components/field.tsx';
+import { Field, inputClass, TextField } from '../components/field.tsx';
 import { Empty, Failure, Page, Skeleton } from '../components/page.tsx';
 
 interface Message {
@@ -62,8 +62,14 @@ function Chat({ names }: { names: readonly string[] }) {
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const running = useRef<AbortController | null>(null);
+  const said = useRef<HTMLDivElement>(null);
   const modelId = useId();
   const messageId = useId();
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is said anew is what moves the box.
+  useEffect(() => {
+    if (said.current) said.current.scrollTop = said.current.scrollHeight;
+  }, [messages, error]);
 
   const send = async () => {
     const asked: Message[] = [...messages, { role: 'user', content: text }];
@@ -109,14 +115,24 @@ function Chat({ names }: { names: readonly string[] }) {
 
   return (
     <div className="grid gap-5 lg:grid-cols-[1fr_16rem]">
-      <div className="flex min-h-[24rem] flex-col rounded-lg border border-line bg-surface">
-        <div className="flex-1 space-y-4 p-4" aria-live="polite">
+      <div className="flex h-[60vh] min-h-[24rem] flex-col rounded-lg border border-line bg-surface lg:h-[calc(100vh-12rem)]">
+        <div
+          ref={said}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
+          tabIndex={0}
+          role="log"
+          aria-label="Conversation"
+          className="flex-1 space-y-4 overflow-y-auto p-4"
+        >
           {messages.length === 0 ? (
             <p className="text-muted">The answer of {model} appears here as it is written.</p>
           ) : null}
           {messages.map((message, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: messages are only ever added at the end.
-            <div key={index}>
+            <div
+              // biome-ignore lint/suspicious/noArrayIndexKey: messages are only ever added at the end.
+              key={index}
+              className={`max-w-prose ${message.role === 'user' ? 'ml-auto w-fit rounded-lg bg-raised px-3 py-2' : ''}`}
+            >
               <p className="text-xs font-medium text-muted">{message.role === 'user' ? 'You' : model}</p>
               <p className="whitespace-pre-wrap break-words">{message.content || (busy ? '…' : '')}</p>
               {message.facts ? <p className="mt-1 text-xs text-muted">{message.facts}</p> : null}
@@ -164,7 +180,7 @@ function Chat({ names }: { names: readonly string[] }) {
       </div>
       <div className="space-y-4">
         <div className="space-y-1">
-          <label htmlFor={modelId} className="block font-medium">
+          <label htmlFor={modelId} className="block text-sm font-medium">
             Model
           </label>
           <select
@@ -178,7 +194,7 @@ function Chat({ names }: { names: readonly string[] }) {
             ))}
           </select>
         </div>
-        <Field label="System prompt" value={system} onChange={(event) => setSystem(event.target.value)} />
+        <TextField label="System prompt" rows={4} value={system} onChange={(event) => setSystem(event.target.value)} />
         <Field
           label="Temperature"
           type="number"

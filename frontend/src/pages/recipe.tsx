@@ -96,10 +96,10 @@ const shown = (value: unknown): string => (typeof value === 'string' ? value : J
 
 function Versions({ detail: { recipe, versions, version } }: { detail: RecipeDetail }) {
   return (
-    <Table label="Versions" head={[{ name: 'Version', right: true }, { name: 'Note' }, { name: 'Saved' }]}>
+    <Table label="Versions" head={[{ name: 'Version' }, { name: 'Note' }, { name: 'Saved' }]}>
       {versions.map((one) => (
         <tr key={one.version} aria-current={one.version === version ? 'true' : undefined}>
-          <td className="px-3 py-2 text-right tabular-nums">
+          <td className="w-px px-3 py-2">
             <Link
               to="/recipes/$id"
               params={{ id: recipe.id }}
@@ -109,8 +109,8 @@ function Versions({ detail: { recipe, versions, version } }: { detail: RecipeDet
               {one.version === version ? `▸ ${one.version}` : one.version}
             </Link>
           </td>
-          <td className="max-w-md px-3 py-2 break-words">{one.note}</td>
-          <td className="px-3 py-2 whitespace-nowrap text-muted" title={one.at}>
+          <td className="px-3 py-2 break-words">{one.note || <span className="text-muted">–</span>}</td>
+          <td className="w-px px-3 py-2 whitespace-nowrap text-muted" title={one.at}>
             {formatAgo(one.at)} by {one.username}
           </td>
         </tr>
@@ -127,7 +127,7 @@ function Difference({ detail: { recipe, versions, version } }: { detail: RecipeD
   const from = others.some((one) => one.version === search.from) ? (search.from ?? 1) : (before?.version ?? 1);
   const changes = useQuery(queries.recipeDiff(recipe.id, from, version));
   return (
-    <Card title={`What version ${version} has otherwise`}>
+    <Card title={`What differs in version ${version}`}>
       <div className="space-y-3">
         <div className="max-w-xs">
           <SelectField

@@ -36,7 +36,7 @@ export function ServedNames({
           label="Served names"
           head={[
             { name: 'Name' },
-            { name: 'For' },
+            { name: 'For', wide: true },
             { name: 'State' },
             { name: 'Replicas' },
             { name: 'Treatment' },
@@ -46,7 +46,7 @@ export function ServedNames({
           {models.map((model) => (
             <tr key={model.served_name}>
               <td className="min-w-32 px-3 py-2.5 font-mono text-xs font-medium">{model.served_name}</td>
-              <td className="px-3 py-2.5">{tasks[model.task]}</td>
+              <td className="hidden px-3 py-2.5 sm:table-cell">{tasks[model.task]}</td>
               <td className="px-3 py-2.5 whitespace-nowrap">
                 <NameState model={model} />
               </td>
@@ -59,7 +59,7 @@ export function ServedNames({
           {left.map((name) => (
             <tr key={name}>
               <td className="min-w-32 px-3 py-2.5 font-mono text-xs">{name}</td>
-              <td className="px-3 py-2.5">–</td>
+              <td className="hidden px-3 py-2.5 sm:table-cell">–</td>
               <td className="px-3 py-2.5 whitespace-nowrap">
                 <Status mark="○" word="not served" tone="muted" />
               </td>

@@ -114,7 +114,7 @@ export function ServingForm({
           onChange={setFallbacks}
         />
         <ParameterRules rows={rows} error={save.error} onChange={setRows} />
-        <Button look="quiet" onClick={reset}>
+        <Button look="quiet" className="-ml-3" onClick={reset}>
           Put everything back to usual
         </Button>
       </Form>

@@ -85,7 +85,7 @@ function ImageRow({ image }: { image: ImageStatus }) {
 function Summary({ summary }: { summary: SystemSummary }) {
   const { docker, host, database } = summary;
   return (
-    <div className="grid gap-4 lg:grid-cols-3">
+    <div className="grid gap-4 lg:grid-cols-2">
       <Card title="Docker Engine">
         {docker.available ? (
           <Facts

@@ -72,15 +72,19 @@ function Row({ record, onOpen }: { record: ListedUsage; onOpen: (requestId: stri
       <td className="px-3 py-2 whitespace-nowrap" title={record.at}>
         <button
           type="button"
-          className="hover:underline"
+          className="underline decoration-dotted underline-offset-4 hover:decoration-solid"
           title={`Details of ${record.request_id}`}
           onClick={() => onOpen(record.request_id)}
         >
           {formatAgo(record.at)}
         </button>
       </td>
-      <td className="px-3 py-2 whitespace-nowrap">{record.key_name ?? 'playground'}</td>
-      <td className="px-3 py-2 font-mono text-xs whitespace-nowrap">{record.served_name}</td>
+      <td className="max-w-44 truncate px-3 py-2" title={record.key_name ?? undefined}>
+        {record.key_name ?? 'playground'}
+      </td>
+      <td className="max-w-48 truncate px-3 py-2 font-mono text-xs" title={record.served_name}>
+        {record.served_name}
+      </td>
       <td className="px-3 py-2 font-mono text-xs">{record.endpoint.replace('/v1/', '')}</td>
       <td className="px-3 py-2 text-right">{formatCount(record.prompt_tokens)}</td>
       <td className="px-3 py-2 text-right">

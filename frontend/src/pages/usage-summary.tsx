@@ -41,7 +41,7 @@ export function UsageFigures({ summary: { totals } }: { summary: UsageSummary })
   return (
     <dl className="grid grid-cols-2 gap-3 sm:grid-cols-3 lg:grid-cols-5">
       {figures.map(({ name, value, title, more }) => (
-        <div key={name} className="rounded-lg border border-line bg-surface p-4">
+        <div key={name} className="rounded-lg border border-line bg-surface p-4 max-sm:last:col-span-2">
           <dt className="text-muted">{name}</dt>
           <dd className="text-2xl font-semibold" title={title}>
             {value}
