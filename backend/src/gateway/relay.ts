@@ -30,8 +30,8 @@ export interface RelayOptions {
   /** Another endpoint may be tried: an engine that says that it is not ready is then no answer. */
   readonly othersLeft: boolean;
   readonly response: HttpResponse;
-  /** Called once, before the first byte goes to the client; headers may be set. */
-  readonly onAnswer: () => void;
+  /** Called once, with the status, before the first byte goes to the client; headers may be set. */
+  readonly onAnswer: (status: number) => void;
   /** Called once, before the last byte goes to the client: what it has seen whole is then in the journal. */
   readonly onEnded: (end: RelayEnd) => void;
 }
@@ -128,7 +128,7 @@ class Exchange implements AnswerSink {
     }
     this.#mode = 'stream';
     this.#meter = new StreamMeter({ hideUsage });
-    onAnswer();
+    onAnswer(status);
     this.#passHeaders();
     response.setHeader('x-accel-buffering', 'no');
     response.writeHead(status);
@@ -200,7 +200,7 @@ class Exchange implements AnswerSink {
     const { response, onAnswer } = this.#options;
     if (this.#meter instanceof AnswerMeter) this.#meter.see(bytes);
     if (this.#documentBytes === 0) {
-      onAnswer();
+      onAnswer(this.#status);
       this.#passHeaders();
       const length = this.#headers.get('content-length');
       if (length !== undefined) response.setHeader('content-length', length);
@@ -242,7 +242,7 @@ class Exchange implements AnswerSink {
       this.#fail(error instanceof CortexError ? error : new CortexError('internal_error', { requestId }));
       return;
     }
-    onAnswer();
+    onAnswer(refusal.status);
     const outcome = refusal.status >= 500 ? 'engine_error' : 'client_error';
     this.#finish({
       status: refusal.status,

@@ -3,6 +3,7 @@ import { CortexError } from '../../../contract/errors.ts';
 import { servingSettings } from '../../../contract/routing.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { HttpResponse } from '../http/message.ts';
+import type { Lease, Verdict } from '../routing/balancer.ts';
 import type { RoutedModel } from '../routing/table.ts';
 import { demandScope, modelsFor } from './access.ts';
 import { affinityOf, bodyForEngine, type InspectedBody, inspectBody } from './body.ts';
@@ -230,7 +231,7 @@ async function askEndpoints(
     const isLast = tried.size === model.endpoints.length && !othersLeft;
     let result: RelayResult | null = null;
     try {
-      result = await ask(work, body, model, lease.endpoint, !isLast);
+      result = await ask(work, body, model, lease, !isLast);
     } finally {
       lease.release(verdictOf(result));
     }
@@ -241,18 +242,21 @@ async function askEndpoints(
   return last ?? { kind: 'not-begun', error: new CortexError('engine_unreachable', { model: body.model }) };
 }
 
-function verdictOf(result: RelayResult | null): 'good' | 'bad' | 'unknown' {
+function verdictOf(result: RelayResult | null): Verdict {
   if (result === null) return 'unknown';
-  if (result.kind !== 'ended') return 'bad';
-  if (result.end.outcome === 'client_gone') return 'unknown';
-  return result.end.outcome === 'engine_error' ? 'bad' : 'good';
+  if (result.kind !== 'ended') return result.error.code === 'engine_failed' ? 'unwell' : 'bad';
+  const { outcome, cause } = result.end;
+  if (outcome === 'client_gone') return 'unknown';
+  if (outcome !== 'engine_error') return 'good';
+  // Without a cause it is an error that the engine told inside its stream.
+  return cause === null || cause === 'engine_failed' ? 'unwell' : 'bad';
 }
 
 function ask(
   work: Work,
   body: InspectedBody,
   model: RoutedModel,
-  endpoint: RoutedModel['endpoints'][number],
+  { endpoint, begun }: Lease,
   othersLeft: boolean,
 ): Promise<RelayResult> {
   const { exchange, path, enginePath, record, timing } = work;
@@ -290,7 +294,8 @@ function ask(
     othersLeft,
     response,
     onEnded: (end) => tell(work, end),
-    onAnswer: () => {
+    onAnswer: (status) => {
+      if (status < 500) begun();
       timing.engineMs = performance.now() - sentAt;
       tellTimes(response, timing, record.queue_ms);
     },
