@@ -93,6 +93,16 @@ export class ServedGateway {
     ]);
   }
 
+  /** The engine has another name for the model than clients. */
+  nameAtEngine(servedName: string, model: string): void {
+    const renamed = (endpoint: RoutedModel['endpoints'][number]) => ({ ...endpoint, model });
+    this.table.replaceModels(
+      [...this.table.models()].map((routed) =>
+        routed.servedName === servedName ? { ...routed, endpoints: routed.endpoints.map(renamed) } : routed,
+      ),
+    );
+  }
+
   post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
     return fetch(this.url + path, {
       method: 'POST',
