@@ -10,7 +10,7 @@ import { affinityOf, bodyForEngine, type InspectedBody, inspectBody } from './bo
 import type { Caller } from './credentials.ts';
 import type { Exchange } from './gateway.ts';
 import { type Observer, observe } from './inspect.ts';
-import { type LimitGrant, takeLimits } from './limit-grant.ts';
+import { type LimitGrant, takeLimits, takeModelLimit } from './limit-grant.ts';
 import type { Place } from './queue.ts';
 import { leftEarly, noCounts, type RelayEnd, type RelayResult, relay } from './relay.ts';
 import type { EnginePath } from './surface.ts';
@@ -30,7 +30,7 @@ interface Work {
   readonly timing: Timing;
   readonly trace: RequestTrace | null;
   readonly observer: Observer | null;
-  grant: LimitGrant | null;
+  readonly grants: LimitGrant[];
   told: boolean;
   /** Makes a signal that aborts when the client leaves, for those alone who have to wait. */
   readonly gone: () => AbortSignal;
@@ -54,7 +54,7 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     timing,
     trace: traces?.begin(exchange.request.headers, path, exchange.requestId, startedAtMs) ?? null,
     observer: observe(exchange.options.table, caller, exchange.request, response),
-    grant: null,
+    grants: [],
     told: false,
     gone: () => leaving(response),
   };
@@ -97,7 +97,7 @@ function tell(work: Work, end: RelayEnd): void {
     record.cached_tokens = end.counts.cachedTokens;
     record.estimated = end.counts.estimated;
   }
-  work.grant?.settle(record.prompt_tokens + record.completion_tokens);
+  for (const grant of work.grants) grant.settle(record.prompt_tokens + record.completion_tokens);
   work.trace?.end(record);
   work.observer?.ended(record, timing, exchange.options.onInspected);
   exchange.options.onRecord(record, timing);
@@ -140,18 +140,32 @@ async function admit(work: Work): Promise<RelayEnd> {
   work.observer?.asked(bytes);
   const { body, models } = findModels(work, bytes);
   const taking = takeLimits(exchange, caller, models[0].servedName, body);
-  if (taking !== null) work.grant = await taking;
+  if (taking !== null) work.grants.push(await taking);
   if (response.destroyed) return leftEarly;
   let last: CortexError | null = null;
   for (const [at, model] of models.entries()) {
     record.model_id = model.modelId;
     record.served_name = model.servedName;
+    last = at === 0 ? null : await refusedByLimit(work, model, body);
+    if (last !== null) continue;
     const result = await withPlace(work, body, model, at < models.length - 1);
     if (result.kind === 'ended') return result.end;
     last = result.error;
     if (result.kind === 'failed') break;
   }
   throw last ?? new CortexError('internal_error', { requestId: exchange.requestId });
+}
+
+/** Why a model may not answer in another's place, or null. */
+async function refusedByLimit(work: Work, { servedName }: RoutedModel, body: InspectedBody) {
+  try {
+    const taking = takeModelLimit(work.exchange, servedName, body);
+    if (taking !== null) work.grants.push(await taking);
+    return null;
+  } catch (error) {
+    if (error instanceof CortexError) return error;
+    throw error;
+  }
 }
 
 function findModels({ exchange, path, enginePath, caller, record, timing }: Work, bytes: Buffer) {
