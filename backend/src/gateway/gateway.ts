@@ -80,6 +80,9 @@ async function answer(exchange: Exchange, path: string): Promise<void> {
     response.setHeader('allow', allowed);
     throw new CortexError('method_not_allowed', { method, path, allowed });
   }
+  const coding = request.headers['content-encoding'];
+  if (coding !== undefined && coding !== 'identity')
+    throw new CortexError('invalid_request', { detail: `its body is compressed (content-encoding: ${coding}).` });
   if (enginePath !== undefined) return await serve(exchange, path, enginePath, caller);
   demandScope(caller, 'models');
   tellTimes(response, exchange.timing, 0);

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errorBody } from '../../../contract/errors.ts';
 import { GatewayUnderTest, sendJson, token } from '../../../tests/fixtures/scripted-engine.ts';
@@ -78,6 +79,20 @@ describe('a body goes to the engine as it came:', () => {
     expect(gateway.engine.only().body).toBe(body);
   });
 });
+
+it.each(['gzip', 'br', 'identity, gzip'])(
+  'a body that is compressed (%s) is refused in those words',
+  async (coding) => {
+    const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token('full')}`, 'content-encoding': coding },
+      body: gzipSync('{"model":"chatty"}'),
+    });
+    expect(answer.status).toBe(400);
+    expect(errorBody.parse(await answer.json()).error.message).toContain(`content-encoding: ${coding}`);
+    expect(gateway.engine.seen).toEqual([]);
+  },
+);
 
 it('bad UTF-8 inside a text is not mended on its way', async () => {
   const body = Buffer.concat([Buffer.from('{"model":"chatty","a":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')]);
