@@ -141,3 +141,25 @@ describe('a replica that has failed', () => {
     expect(errorBody.parse(await response.json()).error.code).toBe('engine_unreachable');
   });
 });
+
+describe('the time that an answer may take in all', () => {
+  beforeEach(() =>
+    gateway.table.replace({ serving: { chatty: servingSettings.parse({ total_timeout_seconds: 0.2 }) } }),
+  );
+
+  it('ends a stream that goes on and on with an error event', async () => {
+    gateway.engine.script = (response) => sendFrames(response, Array(1000).fill('data: {"choices":[]}\n\n'), 20);
+    const beganAt = performance.now();
+    const response = await gateway.post(path, { ...chat, stream: true });
+    expect(await response.text()).toMatch(/data: \{"error":.*"engine_timeout".*\}\n\n$/);
+    expect(performance.now() - beganAt).toBeLessThan(1000);
+    await eventually('the engine is let go', () => gateway.engine.only().abortedAtMs !== null);
+    expect(await gateway.record()).toMatchObject({ outcome: 'engine_error', cause: 'engine_timeout', status: 504 });
+  });
+
+  it('ends a question that is not answered with 504', async () => {
+    gateway.engine.script = () => undefined;
+    expect(await statusOf(gateway.post(path, chat))).toBe(504);
+    await eventually('the engine is let go', () => gateway.engine.only().abortedAtMs !== null);
+  });
+});
