@@ -262,7 +262,8 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const traces = tracing === null ? null : await openTraces(tracing, logger);
   closing.add(() => traces?.close());
   const onInspected = (inspected: InspectedRequest) => inspector.keep(inspected);
-  const heard = { onRecord, onInspected };
+  const onRefused = (cause: string, count = 1) => metrics.refused(cause, count);
+  const heard = { onRecord, onRefused, onInspected };
   const gateway = createGateway({
     table,
     balancer,
@@ -292,7 +293,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     settings.GATEWAY_WORKERS === 1
       ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT', gateway)
       : await listenInWorkers(api, {
-          ...{ table, limits, queues, waker: onDemand, onRecord: onJournalled, onState, onInspected },
+          ...{ table, limits, queues, waker: onDemand, onRecord: onJournalled, onRefused, onState, onInspected },
           journalDir: (slot) => journals.folderOf(slot),
           ...{ tracing, config, logger, closing },
         });

@@ -55,6 +55,7 @@ export class ServedGateway {
       limits: new MemoryLimits(),
       client: this.#client,
       traces: null,
+      onRefused: () => undefined,
       onInspected: () => undefined,
       settings: {
         REQUEST_MAX_BODY_BYTES: 256 * 1024,

@@ -125,6 +125,11 @@ export class Metrics {
     if (others > 0) this.#perToken.observe(labels, (record.duration_ms - record.first_byte_ms) / 1000 / others);
   }
 
+  /** Requests that never came to a model. */
+  refused(cause: string, count: number): void {
+    this.#refusals.inc({ cause }, count);
+  }
+
   /** Clients choose what they ask for; only names that exist become a series. */
   #modelLabel(servedName: string): string {
     return this.#options.table.model(servedName) === undefined ? 'unknown' : servedName;

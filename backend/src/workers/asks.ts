@@ -42,7 +42,9 @@ export type Ask =
   | EnterAsk
   /** Gives the place back, or waits for it no more. */
   | { readonly ask: 'leave'; readonly id: number }
-  /** It is in the worker's journal already; this is for the metrics. */
+  /** How many requests never came to a model, by the code of the error: this and the next are for the metrics. */
+  | { readonly ask: 'refused'; readonly counts: Readonly<Record<string, number>> }
+  /** It is in the worker's journal already. */
   | { readonly ask: 'count'; readonly record: UsageRecord; readonly timing: Timing };
 
 export type PlaceAnswer =

@@ -13,6 +13,7 @@ export interface DeskOptions {
   readonly queues: Queues;
   readonly waker: ModelWaker;
   readonly onRecord: (record: UsageRecord, timing: Timing) => void;
+  readonly onRefused: (cause: string, count: number) => void;
 }
 
 /** Where the first process gives one worker what it asks for, and takes all of it back when that worker has died. */
@@ -36,6 +37,8 @@ export class Desk {
       else if (ask.ask === 'enter') void this.#enter(ask);
       else if (ask.ask === 'wake') void this.#wake(ask);
       else if (ask.ask === 'leave') this.#leave(ask.id);
+      else if (ask.ask === 'refused')
+        for (const [cause, count] of Object.entries(ask.counts)) this.#options.onRefused(cause, count);
       else this.#options.onRecord(ask.record, ask.timing);
     }
   }

@@ -64,6 +64,7 @@ async function listen(setup: WorkerSetup): Promise<void> {
     client,
     traces,
     settings: setup.settings,
+    onRefused: countRefused(),
     onInspected: (inspected) => send({ kind: 'inspected', inspected }),
     onRecord: (record, timing) => {
       journal.append(record);
@@ -84,6 +85,19 @@ async function listen(setup: WorkerSetup): Promise<void> {
   stop = (graceMs) => {
     const leave = () => void Promise.all([journal.close(), traces?.close()]).finally(() => process.exit(0));
     void closeServer(server, plain, graceMs).then(leave);
+  };
+}
+
+/** Told once a second: a flood of wrong keys must not become one of messages. */
+function countRefused(): (cause: string) => void {
+  let counts: Record<string, number> = {};
+  setInterval(() => {
+    if (Object.keys(counts).length === 0) return;
+    asks.add({ ask: 'refused', counts });
+    counts = {};
+  }, stateMs).unref();
+  return (cause) => {
+    counts[cause] = (counts[cause] ?? 0) + 1;
   };
 }
 
