@@ -22,7 +22,7 @@ function worker(first: { limits: MemoryLimits; queues: Queues }) {
     return JSON.parse(JSON.stringify(all)) as T[];
   };
   const answers = new Bundle<Answer>((all) => asked.answered(carried(all)));
-  const desk = new Desk({ table, ...first, waker, onRecord: () => undefined }, (answer) => answers.add(answer));
+  const desk = new Desk({ table, ...first, waker, onTally: () => undefined }, (answer) => answers.add(answer));
   const asks = new Bundle<Ask>((all) => desk.take(carried(all)));
   const asked = new Asked((ask) => asks.add(ask));
   return { limits: new SharedLimits(asked), queues: new SharedQueues(asked), desk, messages: () => messages };
