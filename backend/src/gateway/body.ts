@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { z } from 'zod';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ParameterRule } from '../../../contract/routing.ts';
@@ -44,9 +45,11 @@ export interface InspectedBody {
 /** @throws CortexError invalid_request */
 export function inspectBody(bytes: Buffer, contentType: string, path: EnginePath, caps: BodyCaps): InspectedBody {
   if (path.body === 'form') return inspectForm(bytes, contentType, path);
-  if (nestingOf(bytes, caps.REQUEST_MAX_NESTING) > caps.REQUEST_MAX_NESTING)
+  // Most bodies are ASCII, which is read several times as quickly.
+  const text = bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8');
+  if (nestingOf(text, caps.REQUEST_MAX_NESTING) > caps.REQUEST_MAX_NESTING)
     throw invalid('', `it is nested deeper than ${caps.REQUEST_MAX_NESTING} levels`);
-  const sent = asObject(parse(bytes));
+  const sent = asObject(parse(text));
   const parsed = inspected.safeParse(sent);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -56,7 +59,8 @@ export function inspectBody(bytes: Buffer, contentType: string, path: EnginePath
   for (const name of ['n', 'best_of'] as const) atMost(name, numbers[name], caps.REQUEST_MAX_CHOICES);
   for (const name of ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const)
     atMost(name, numbers[name], caps.REQUEST_MAX_TOKENS);
-  if (bytes.includes('"image') || bytes.includes('"input_image')) {
+  // What is looked for may be written in escapes.
+  if (text.includes('image') || text.includes('\\u')) {
     const images = countImages(sent);
     if (images > caps.REQUEST_MAX_IMAGES)
       throw invalid('', `it holds ${images} images; ${caps.REQUEST_MAX_IMAGES} are allowed`);
@@ -140,9 +144,9 @@ function asObject(value: unknown): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function parse(bytes: Buffer): unknown {
+function parse(text: string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(text);
   } catch (cause) {
     throw new CortexError('invalid_request', { detail: 'the body is not JSON.' }, { cause });
   }

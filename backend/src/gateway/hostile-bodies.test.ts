@@ -18,6 +18,9 @@ const post = (body: Buffer | string) =>
   });
 const nested = (depth: number, open: string, close: string) => `${open.repeat(depth)}1${close.repeat(depth)}`;
 
+const images = (type: string) =>
+  `{"model":"chatty","messages":[{"role":"user","content":[${Array(2000).fill(`{"type":"${type}"}`).join()}]}]}`;
+
 describe('a body is refused before any engine hears of it:', () => {
   it.each<[string, string | Buffer]>([
     ['bytes that are no UTF-8 where JSON is expected', Buffer.from([0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00])],
@@ -36,6 +39,8 @@ describe('a body is refused before any engine hears of it:', () => {
     ['a model in __proto__', '{"__proto__":{"model":"chatty"}}'],
     ['a model with NUL', '{"model":"chatty\\u0000"}'],
     ['a model of half a character', '{"model":"\\ud83d"}'],
+    ['more images than are allowed', images('image_url')],
+    ['more images than are allowed, written in escapes', images('\\u0069mage_url')],
     ['nothing', ''],
     ['null', 'null'],
   ])('%s', async (_what, body) => {

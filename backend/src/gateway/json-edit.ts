@@ -23,27 +23,27 @@ const quote = 0x22;
 const backslash = 0x5c;
 
 /** How deep the brackets of a JSON text are nested; stops counting behind `limit`. */
-export function nestingOf(json: Buffer, limit: number): number {
+export function nestingOf(json: string, limit: number): number {
   let depth = 0;
   let deepest = 0;
   for (let at = 0; at < json.length; at += 1) {
-    const byte = json[at];
-    if (byte === quote) {
+    const char = json.charCodeAt(at);
+    if (char === quote) {
       // Strings are most of a body: the native search skips them.
-      do at = json.indexOf(quote, at + 1);
+      do at = json.indexOf('"', at + 1);
       while (at !== -1 && isEscaped(json, at));
       if (at === -1) return deepest;
-    } else if (byte === 0x7b || byte === 0x5b) {
+    } else if (char === 0x7b || char === 0x5b) {
       depth += 1;
       if (depth > deepest) deepest = depth;
       if (deepest > limit) return deepest;
-    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+    } else if (char === 0x7d || char === 0x5d) depth -= 1;
   }
   return deepest;
 }
 
-function isEscaped(json: Buffer, at: number): boolean {
+function isEscaped(json: string, at: number): boolean {
   let slashes = 0;
-  while (json[at - 1 - slashes] === backslash) slashes += 1;
+  while (json.charCodeAt(at - 1 - slashes) === backslash) slashes += 1;
   return slashes % 2 === 1;
 }

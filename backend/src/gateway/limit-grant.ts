@@ -21,7 +21,7 @@ export function takeLimits(
   caller: Caller,
   servedName: string,
   body: InspectedBody,
-): Promise<LimitGrant> | null {
+): LimitGrant | Promise<LimitGrant> | null {
   const { table } = options;
   const limits = [
     caller.keyId === null ? undefined : table.limit('key', caller.keyId),
@@ -31,15 +31,15 @@ export function takeLimits(
   ].filter((limit): limit is SubjectLimit => limit !== undefined);
   if (limits.length === 0) return null;
   const asked: LimitRequest = { requestId, limits, tokens: estimatedTokens(body, limits), nowMs: Date.now() };
-  return grant(asked);
+  const taking = options.limits.take(asked);
+  return taking instanceof Promise ? taking.then(grant) : grant(taking);
 
-  async function grant(request: LimitRequest): Promise<LimitGrant> {
-    const answer = await options.limits.take(request);
+  function grant(answer: LimitAnswer): LimitGrant {
     if (!answer.allowed) throw refusal(answer);
     if (!answer.checked) response.setHeader('x-cortex-limits', 'unchecked');
     tell('requests', answer.requests);
     tell('tokens', answer.tokens);
-    return { settle: (usedTokens) => options.limits.settle(request, usedTokens) };
+    return { settle: (usedTokens) => options.limits.settle(asked, usedTokens) };
   }
 
   /** OpenAI's names, which its clients and agents read. */
@@ -47,7 +47,7 @@ export function takeLimits(
     if (allowance === null) return;
     response.setHeader(`x-ratelimit-limit-${what}`, String(allowance.limit));
     response.setHeader(`x-ratelimit-remaining-${what}`, String(allowance.remaining));
-    response.setHeader(`x-ratelimit-reset-${what}`, `${(allowance.resetMs / 1000).toFixed(3)}s`);
+    response.setHeader(`x-ratelimit-reset-${what}`, `${allowance.resetMs / 1000}s`);
   }
 }
 

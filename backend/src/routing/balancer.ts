@@ -36,9 +36,9 @@ export class Balancer {
     nowMs: number,
   ): Lease | undefined {
     const open = endpoints.filter((endpoint) => !tried.has(endpoint.id) && this.#of(endpoint).circuit.allows(nowMs));
-    const [first, ...others] = open;
+    const first = open[0];
     if (first === undefined) return undefined;
-    const chosen = others.length === 0 ? first : this.#choose(open, affinity);
+    const chosen = open.length === 1 ? first : this.#choose(open, affinity);
     const watched = this.#of(chosen);
     watched.outstanding += 1;
     const attempt = watched.circuit.begin(nowMs);
