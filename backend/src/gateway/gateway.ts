@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { CortexError } from '../../../contract/errors.ts';
 import type { InspectedRequest } from '../../../contract/inspector.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
@@ -14,6 +13,7 @@ import { type ErrorShape, errorAnswer } from './error-shape.ts';
 import type { LimitStore } from './limits.ts';
 import { describeModels, isModelPath } from './model-list.ts';
 import type { ModelQueues } from './queue.ts';
+import { newRequestId } from './request-id.ts';
 import { serve } from './serve.ts';
 import { enginePathOf } from './surface.ts';
 import { newTiming, type Timing, tellTimes } from './timing.ts';
@@ -53,7 +53,7 @@ export interface Exchange {
 /** The handler of /v1. */
 export function createGateway(options: GatewayOptions): HttpHandler {
   return (request, response) => {
-    const requestId = `req_${randomUUID().replaceAll('-', '')}`;
+    const requestId = newRequestId();
     response.setHeader('x-request-id', requestId);
     response.setHeader('x-content-type-options', 'nosniff');
     const path = request.url.split('?', 1)[0] ?? '';

@@ -32,34 +32,34 @@ export interface JsonOutline {
 }
 
 /** The outline of a JSON text, which need not be valid; stops counting where it is nested deeper than `limit`. */
-export function outlineOf(json: Buffer, limit: number): JsonOutline {
+export function outlineOf(json: string, limit: number): JsonOutline {
   let level = 0;
   let depth = 0;
   let commas = 0;
   let hasContent = false;
   for (let at = 0; at < json.length && depth <= limit; at += 1) {
-    const byte = json[at];
-    if (byte === quote) {
+    const char = json.charCodeAt(at);
+    if (char === quote) {
       if (level === 1) hasContent = true;
       // Strings are most of a body: the native search skips them.
-      do at = json.indexOf(quote, at + 1);
+      do at = json.indexOf('"', at + 1);
       while (at !== -1 && isEscaped(json, at));
       if (at === -1) break;
-    } else if (byte === 0x7b || byte === 0x5b) {
+    } else if (char === 0x7b || char === 0x5b) {
       if (level === 1) hasContent = true;
       level += 1;
       if (level > depth) depth = level;
-    } else if (byte === 0x7d || byte === 0x5d) level -= 1;
+    } else if (char === 0x7d || char === 0x5d) level -= 1;
     else if (level === 1) {
-      if (byte === comma) commas += 1;
-      else if (!isSpace(byte)) hasContent = true;
+      if (char === comma) commas += 1;
+      else if (!isSpace(char)) hasContent = true;
     }
   }
   return { depth, members: hasContent ? commas + 1 : 0 };
 }
 
-function isEscaped(json: Buffer, at: number): boolean {
+function isEscaped(json: string, at: number): boolean {
   let slashes = 0;
-  while (json[at - 1 - slashes] === backslash) slashes += 1;
+  while (json.charCodeAt(at - 1 - slashes) === backslash) slashes += 1;
   return slashes % 2 === 1;
 }

@@ -22,7 +22,7 @@ export function takeLimits(
   caller: Caller,
   servedName: string,
   body: InspectedBody,
-): Promise<LimitGrant> | null {
+): LimitGrant | Promise<LimitGrant> | null {
   const { table } = exchange.options;
   const limits = [
     caller.keyId === null ? undefined : table.limit('key', caller.keyId),
@@ -41,20 +41,26 @@ export function takeModelLimit(
   exchange: Exchange,
   servedName: string,
   body: InspectedBody,
-): Promise<LimitGrant> | null {
+): LimitGrant | Promise<LimitGrant> | null {
   const limit = exchange.options.table.limit('model', servedName);
   // What was taken first has the request's id.
   return limit === undefined ? null : grant(exchange, `${exchange.requestId} ${servedName}`, [limit], body);
 }
 
-async function grant(
+function grant(
   { response, options }: Exchange,
   requestId: string,
   limits: readonly SubjectLimit[],
   body: InspectedBody,
-): Promise<LimitGrant> {
+): LimitGrant | Promise<LimitGrant> {
   const request: LimitRequest = { requestId, limits, tokens: estimatedTokens(body, limits), nowMs: Date.now() };
-  const answer = await options.limits.take(request);
+  const settle = (usedTokens: number) => options.limits.settle(request, usedTokens);
+  const taking = options.limits.take(request);
+  if (!(taking instanceof Promise)) return granted(response, taking, settle);
+  return taking.then((answer) => granted(response, answer, settle));
+}
+
+function granted(response: HttpResponse, answer: LimitAnswer, settle: LimitGrant['settle']): LimitGrant {
   if (!answer.allowed) {
     const none: Allowance = { limit: answer.limit, remaining: 0, resetMs: answer.retryAfterMs };
     if (answer.name === 'requests_per_minute') tell(response, 'requests', none);
@@ -64,7 +70,7 @@ async function grant(
   if (!answer.checked) response.setHeader('x-cortex-limits', 'unchecked');
   tell(response, 'requests', answer.requests);
   tell(response, 'tokens', answer.tokens);
-  return { settle: (usedTokens) => options.limits.settle(request, usedTokens) };
+  return { settle };
 }
 
 /** OpenAI's names, which its clients and agents read. */
@@ -72,7 +78,7 @@ function tell(response: HttpResponse, what: 'requests' | 'tokens', allowance: Al
   if (allowance === null) return;
   response.setHeader(`x-ratelimit-limit-${what}`, String(allowance.limit));
   response.setHeader(`x-ratelimit-remaining-${what}`, String(allowance.remaining));
-  response.setHeader(`x-ratelimit-reset-${what}`, `${(allowance.resetMs / 1000).toFixed(3)}s`);
+  response.setHeader(`x-ratelimit-reset-${what}`, `${Math.ceil(allowance.resetMs) / 1000}s`);
 }
 
 const bytesPerToken = 4;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Usage, usageInDocument, usageOf } from './usage-in-json.ts';
 
 export interface TokenCounts {
   readonly promptTokens: number;
@@ -9,44 +10,6 @@ export interface TokenCounts {
   readonly estimated: boolean;
 }
 
-const tokens = z.number().int().nonnegative();
-const cached = z.object({ cached_tokens: tokens.nullish() }).nullish();
-/** OpenAI's names, and those of its Responses API and of Anthropic's messages. Rerankers may tell the total alone. */
-const usage = z
-  .object({
-    prompt_tokens: tokens.optional(),
-    completion_tokens: tokens.optional(),
-    total_tokens: tokens.optional().catch(undefined),
-    prompt_tokens_details: cached,
-    input_tokens: tokens.optional(),
-    output_tokens: tokens.optional(),
-    input_tokens_details: cached,
-    cache_read_input_tokens: tokens.nullish(),
-  })
-  .transform((told) => ({
-    prompt: told.prompt_tokens ?? told.input_tokens,
-    completion: told.completion_tokens ?? told.output_tokens,
-    total: told.total_tokens,
-    cached:
-      told.prompt_tokens_details?.cached_tokens ??
-      told.input_tokens_details?.cached_tokens ??
-      told.cache_read_input_tokens ??
-      undefined,
-  }))
-  // Of a total alone all was read, and nothing made.
-  .transform(({ total, ...told }) => ({
-    ...told,
-    prompt: told.prompt ?? (told.completion === undefined ? total : undefined),
-  }));
-type Usage = z.output<typeof usage>;
-/** It stands at the top, or inside what Anthropic's message_start and OpenAI's response.completed carry. */
-const answerWithUsage = z
-  .object({
-    usage: usage.nullish(),
-    message: z.object({ usage: usage.nullish() }).optional().catch(undefined),
-    response: z.object({ usage: usage.nullish() }).optional().catch(undefined),
-  })
-  .transform((answer) => answer.usage ?? answer.message?.usage ?? answer.response?.usage ?? undefined);
 const usageOnlyChunk = z.object({ choices: z.array(z.unknown()).length(0), usage: z.looseObject({}) });
 
 /** A whole answer is kept and parsed up to this size; of a larger one only both ends are kept and searched. */
@@ -79,7 +42,7 @@ export class AnswerMeter {
 
   counts(): TokenCounts {
     const rest = join(this.#chunks);
-    if (this.#head === null) return toCounts(parse(rest.toString('utf8'), answerWithUsage), 0);
+    if (this.#head === null) return toCounts(usageInDocument(rest.toString('latin1')), 0);
     // vLLM tells its usage last, llama.cpp's embeddings tell it first.
     const found = usageIn(rest.toString('latin1')) ?? usageIn(this.#head.toString('latin1'));
     return toCounts(found, 0);
@@ -215,7 +178,7 @@ export class StreamMeter {
       .join('\n');
     if (nullUsageAtEnd.test(data)) return this.#hideUsage ? withoutNullUsage(event, text) : event;
     const json = parse(data, z.unknown());
-    const told = answerWithUsage.safeParse(json).data;
+    const told = usageOf(json);
     // Anthropic tells the prompt at the start and the completion at the end.
     if (told !== undefined)
       this.#usage = {

@@ -41,9 +41,9 @@ export class Balancer {
     const untried = endpoints.filter((endpoint) => !tried.has(endpoint.id));
     const allowed = untried.filter((endpoint) => this.#of(endpoint).circuit.allows(nowMs));
     const open = allowed.length > 0 ? allowed : untried.filter((endpoint) => this.#of(endpoint).circuit.answers);
-    const [first, ...others] = open;
+    const first = open[0];
     if (first === undefined) return undefined;
-    const chosen = others.length === 0 ? first : this.#choose(open, affinity);
+    const chosen = open.length === 1 ? first : this.#choose(open, affinity);
     const watched = this.#of(chosen);
     watched.outstanding += 1;
     const attempt = watched.circuit.begin(nowMs);

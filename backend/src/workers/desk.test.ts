@@ -23,7 +23,7 @@ function worker(first: { limits: MemoryLimits; queues: Queues }) {
   };
   const answers = new Bundle<Answer>((all) => asked.answered(carried(all)));
   const refused: [string, number][] = [];
-  const heard = { onRecord: () => undefined, onRefused: (...counted: [string, number]) => void refused.push(counted) };
+  const heard = { onTally: () => undefined, onRefused: (...counted: [string, number]) => void refused.push(counted) };
   const desk = new Desk({ table, ...first, waker, ...heard }, (answer) => answers.add(answer));
   const asks = new Bundle<Ask>((all) => desk.take(carried(all)));
   const asked = new Asked((ask) => asks.add(ask));

@@ -86,7 +86,7 @@ export class AnswerParser {
       this.#held = Buffer.from(bytes);
       return null;
     }
-    const { status, version, headers } = parseHead(bytes.toString('latin1', 0, end));
+    const { status, version, headers } = parseHead(bytes.toString('latin1', 0, end + 2));
     const rest = bytes.subarray(end + headEnd.length);
     if (status === 101) throw new Error('the engine wants another protocol');
     if (status < 200) return rest;
@@ -161,7 +161,7 @@ export class AnswerParser {
   #trailer(line: string): void {
     this.#trailerBytes += line.length;
     if (this.#trailerBytes > headLimitBytes) throw new Error('the trailers of the answer are too large');
-    parseHeader(line);
+    parseHeader(`${line}\r\n`, 0);
   }
 
   #end(): void {
@@ -170,19 +170,17 @@ export class AnswerParser {
   }
 }
 
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** Control characters, line ends among them: a laxer reader may see one more header there. */
-const unreadable = /[^\t\x20-\x7e\x80-\xff]/;
+// Control characters, line ends among them, are in no line: a laxer reader may see one more header there.
+const statusLine = /^HTTP\/1\.([01]) ([1-9]\d{2})(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/;
+const fieldLine = /([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)\r\n/y;
 
-/** @throws Error */
+/** @param text each line with its end @throws Error */
 function parseHead(text: string): { status: number; version: number; headers: Map<string, string> } {
-  const lines = text.split('\r\n');
-  const [, version, status] = /^HTTP\/1\.([01]) ([1-9]\d{2})(?: |$)/.exec(lines[0] ?? '') ?? [];
-  if (version === undefined || status === undefined || unreadable.test(lines[0] ?? ''))
-    throw new Error('the answer is not HTTP/1.1');
+  const [line, version, status] = statusLine.exec(text) ?? [];
+  if (line === undefined) throw new Error('the answer is not HTTP/1.1');
   const headers = new Map<string, string>();
-  for (let at = 1; at < lines.length; at += 1) {
-    const { name, value } = parseHeader(lines[at] ?? '');
+  for (let at = line.length; at < text.length; at = fieldLine.lastIndex) {
+    const { name, value } = parseHeader(text, at);
     const known = headers.get(name);
     if (known !== undefined && name === 'content-length' && known !== value)
       throw new Error('the answer tells two lengths');
@@ -191,18 +189,18 @@ function parseHead(text: string): { status: number; version: number; headers: Ma
   return { status: Number(status), version: Number(version), headers };
 }
 
-/** @throws Error */
-function parseHeader(line: string): { name: string; value: string } {
-  const colon = line.indexOf(':');
-  const name = line.slice(0, colon).toLowerCase();
-  if (colon <= 0 || !token.test(name) || unreadable.test(line)) throw new Error('a header of the answer is not valid');
-  return { name, value: withoutSpace(line, colon + 1) };
+/** @param at where the line begins @throws Error */
+function parseHeader(text: string, at: number): { name: string; value: string } {
+  fieldLine.lastIndex = at;
+  const [, name, value] = fieldLine.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new Error('a header of the answer is not valid');
+  return { name: name.toLowerCase(), value: withoutSpace(value) };
 }
 
 /** Spaces and tabs alone: what else a person calls a space is part of a value (RFC 9110, 5.5). */
-function withoutSpace(line: string, from: number): string {
-  let [start, end] = [from, line.length];
-  while (start < end && (line[start] === ' ' || line[start] === '\t')) start += 1;
-  while (end > start && (line[end - 1] === ' ' || line[end - 1] === '\t')) end -= 1;
-  return line.slice(start, end);
+function withoutSpace(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && (text[start] === ' ' || text[start] === '\t')) start += 1;
+  while (end > start && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1;
+  return text.slice(start, end);
 }
