@@ -266,7 +266,8 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const traces = tracing === null ? null : await openTraces(tracing, logger);
   closing.add(() => traces?.close());
   const onInspected = (inspected: InspectedRequest) => inspector.keep(inspected);
-  const heard = { onRecord, onInspected };
+  const whenKept = (then: () => void) => journals.own.whenKept(then);
+  const heard = { onRecord, whenKept, onInspected };
   const gateway = createGateway({
     table,
     balancer,

@@ -34,6 +34,8 @@ export interface GatewayOptions {
   };
   /** Hears of each request to an engine, once, however it ended. */
   readonly onRecord: (record: UsageRecord, timing: Timing) => void;
+  /** Calls back when all records that were given away are on disk. */
+  readonly whenKept: (then: () => void) => void;
   /** Hears of those requests that the table's inspection means. */
   readonly onInspected: (inspected: InspectedRequest) => void;
   readonly logger: { warn(details: object, message: string): void; error(details: object, message: string): void };

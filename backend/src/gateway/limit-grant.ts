@@ -23,12 +23,12 @@ export function takeLimits(
   body: InspectedBody,
 ): LimitGrant | Promise<LimitGrant> | null {
   const { table } = options;
-  const limits = [
-    caller.keyId === null ? undefined : table.limit('key', caller.keyId),
-    table.limit('user', caller.userId),
-    table.limit('organization', caller.organizationId),
-    table.limit('model', servedName),
-  ].filter((limit): limit is SubjectLimit => limit !== undefined);
+  const limits: SubjectLimit[] = [];
+  const add = (limit: SubjectLimit | undefined) => void (limit !== undefined && limits.push(limit));
+  if (caller.keyId !== null) add(table.limit('key', caller.keyId));
+  add(table.limit('user', caller.userId));
+  add(table.limit('organization', caller.organizationId));
+  add(table.limit('model', servedName));
   if (limits.length === 0) return null;
   const asked: LimitRequest = { requestId, limits, tokens: estimatedTokens(body, limits), nowMs: Date.now() };
   const taking = options.limits.take(asked);
