@@ -142,9 +142,11 @@ export class StreamMeter {
   #see(event: Buffer): Buffer {
     // Only ASCII is looked for, and most events have nothing more to tell: decoding each would cost more than relaying it.
     const seen = event.toString('latin1');
-    if (lastEvent.test(seen)) this.done = true;
+    // Nearly all events are one line of data: what else one may begin with need not be looked for in them.
+    const isPlain = seen.startsWith('data: {') && seen.indexOf('\n') >= seen.length - 2;
+    if (!isPlain && lastEvent.test(seen)) this.done = true;
     else if (bringsText.test(seen)) this.#deltas += 1;
-    if (errorStart.test(seen)) this.failed = true;
+    if (isPlain ? seen.startsWith('data: {"error"') : errorStart.test(seen)) this.failed = true;
     if (!seen.includes('"usage"')) return event;
     const text = event.toString('utf8');
     const data = text
