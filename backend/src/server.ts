@@ -267,7 +267,8 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => traces?.close());
   const onInspected = (inspected: InspectedRequest) => inspector.keep(inspected);
   const onRefused = (cause: string, count = 1) => metrics.refused(cause, count);
-  const heard = { onRecord, onRefused, onInspected };
+  const whenKept = (then: () => void) => journals.own.whenKept(then);
+  const heard = { onRecord, onRefused, whenKept, onInspected };
   const gateway = createGateway({
     table,
     balancer,

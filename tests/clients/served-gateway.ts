@@ -66,6 +66,7 @@ export class ServedGateway {
         TRUSTED_PROXIES: [],
       },
       onRecord: (record) => void this.records.push(record),
+      whenKept: (then) => void setImmediate(then),
       logger: { warn: log, error: log },
     });
     const handler = apiHandler(gateway, (_, response) => void response.writeHead(404).end());

@@ -34,6 +34,8 @@ export interface GatewayOptions {
   };
   /** Hears of each request to an engine, once, however it ended. */
   readonly onRecord: (record: UsageRecord, timing: Timing) => void;
+  /** Calls back when all records that were given away are on disk. */
+  readonly whenKept: (then: () => void) => void;
   /** Hears of each request that was refused before it came to a model: nobody's, or for no path. */
   readonly onRefused: (cause: string) => void;
   /** Hears of those requests that the table's inspection means. */

@@ -24,12 +24,12 @@ export function takeLimits(
   body: InspectedBody,
 ): LimitGrant | Promise<LimitGrant> | null {
   const { table } = exchange.options;
-  const limits = [
-    caller.keyId === null ? undefined : table.limit('key', caller.keyId),
-    table.limit('user', caller.userId),
-    table.limit('organization', caller.organizationId),
-    table.limit('model', servedName),
-  ].filter((limit) => limit !== undefined);
+  const limits: SubjectLimit[] = [];
+  const add = (limit: SubjectLimit | undefined) => void (limit !== undefined && limits.push(limit));
+  if (caller.keyId !== null) add(table.limit('key', caller.keyId));
+  add(table.limit('user', caller.userId));
+  add(table.limit('organization', caller.organizationId));
+  add(table.limit('model', servedName));
   return limits.length === 0 ? null : grant(exchange, exchange.requestId, limits, body);
 }
 

@@ -102,6 +102,7 @@ function tell(work: Work, end: RelayEnd): void {
   work.trace?.end(record);
   work.observer?.ended(record, timing, exchange.options.onInspected);
   exchange.options.onRecord(record, timing);
+  exchange.response.after(exchange.options.whenKept);
 }
 
 const newRecord = (requestId: string, atMs: number, path: string, caller: Caller): Draft => ({

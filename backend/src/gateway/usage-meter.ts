@@ -70,8 +70,8 @@ const cr = 0x0d;
 /** What counts as a token where the engine told nothing: an event that brings text of whichever kind. */
 const bringsText = /"(?:content|text|reasoning_content|reasoning|arguments|delta|thinking|partial_json)"\s*:\s*"[^"]/;
 /** The last event of each dialect. */
-const lastEvent =
-  /^data: ?(?:\[DONE\]|\{"type": ?"transcript\.text\.done")|^event: ?(?:message_stop|response\.(?:completed|failed|incomplete))\s/m;
+const lastEvent = /^data: ?\[DONE\]|^event: ?(?:message_stop|response\.(?:completed|failed|incomplete))\s/m;
+const lastOfTranscript = 'data: {"type":"transcript.text.done"';
 const errorStart = /^(?:event: ?error\s|data: ?\{"error")/m;
 /** vLLM says this in every chunk, but only because the gateway asked for usage. */
 const nullUsageAtEnd = /\s*,\s*"usage"\s*:\s*null(?=\s*\}\s*$)/;
@@ -166,9 +166,11 @@ export class StreamMeter {
   #see(event: Buffer): Buffer {
     // Only ASCII is looked for, and most events have nothing more to tell: decoding each would cost more than relaying it.
     const seen = event.toString('latin1');
-    if (lastEvent.test(seen)) this.done = true;
+    // Nearly all events are one line of data: what else one may begin with need not be looked for in them.
+    const isPlain = seen.startsWith('data: {') && seen.indexOf('\n') >= seen.length - 2;
+    if (isPlain ? seen.startsWith(lastOfTranscript) : lastEvent.test(seen)) this.done = true;
     else if (bringsText.test(seen)) this.#deltas += 1;
-    if (errorStart.test(seen)) this.failed = true;
+    if (isPlain ? seen.startsWith('data: {"error"') : errorStart.test(seen)) this.failed = true;
     if (!seen.includes('"usage"')) return event;
     const text = event.toString('utf8');
     const data = text

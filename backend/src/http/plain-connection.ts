@@ -77,9 +77,8 @@ export class PlainConnection implements AnswerOwner {
     const wholeBytes = headBytes + bodyBytes;
     if (this.#sizeBytes < wholeBytes) return;
     const all = this.#joined();
-    const rest = all.subarray(wholeBytes);
-    this.#pieces = rest.length === 0 ? [] : [rest];
-    this.#sizeBytes = rest.length;
+    this.#sizeBytes -= wholeBytes;
+    this.#pieces = this.#sizeBytes === 0 ? [] : [all.subarray(wholeBytes)];
     this.#answer(this.#head, all.subarray(headBytes, wholeBytes));
   }
 

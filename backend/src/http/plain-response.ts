@@ -38,10 +38,12 @@ export class PlainResponse implements HttpResponse {
   readonly #headers: string[] = [];
   #closeListeners: (() => void)[] = [];
   #see: ((bytes: Buffer) => void) | null = null;
+  #kept: ((then: () => void) => void) | null = null;
   /** The head until it is sent. */
   #head = '';
   #chunked = false;
   #lasting = true;
+  #ended = false;
   #over = false;
   headersSent = false;
   finished = false;
@@ -94,20 +96,25 @@ export class PlainResponse implements HttpResponse {
   }
 
   write(bytes: Buffer): boolean {
-    if (this.#over) return false;
+    if (this.#over || this.#ended) return false;
     if (bytes.length === 0) return true;
     this.#see?.(bytes);
     return this.#put(bytes, '');
   }
 
   end(bytes?: Buffer): void {
-    if (this.#over) return;
+    if (this.#over || this.#ended) return;
+    this.#ended = true;
     if (bytes !== undefined && bytes.length > 0) {
       this.#see?.(bytes);
       this.#put(bytes, this.#chunked ? '0\r\n\r\n' : '');
     } else if (this.#chunked || this.#head !== '') this.#put(null, this.#chunked ? '0\r\n\r\n' : '');
-    this.finished = true;
-    this.#close(this.#lasting);
+    if (this.#kept === null) this.#finish();
+    else this.#kept(() => this.#finish());
+  }
+
+  after(kept: (then: () => void) => void): void {
+    this.#kept = kept;
   }
 
   destroy(): void {
@@ -147,14 +154,22 @@ export class PlainResponse implements HttpResponse {
     const after = bytes !== null && this.#chunked ? `\r\n${behind}` : behind;
     this.#head = '';
     const socket = this.#socket;
-    if (bytes === null) return socket.write(before + after, 'latin1');
-    if (bytes.length <= oneWriteBytes) return socket.write(before + bytes.toString('latin1') + after, 'latin1');
-    socket.cork();
-    if (before !== '') socket.write(before, 'latin1');
-    let keepsUp = socket.write(Buffer.from(bytes));
-    if (after !== '') keepsUp = socket.write(after, 'latin1');
-    socket.uncork();
-    return keepsUp;
+    if (bytes === null || bytes.length <= oneWriteBytes) {
+      const text = before + (bytes?.toString('latin1') ?? '') + after;
+      if (this.#kept === null) return socket.write(text, 'latin1');
+      this.#kept(() => void (this.#over || socket.write(text, 'latin1')));
+      return true;
+    }
+    const own = Buffer.from(bytes);
+    if (this.#kept === null) return writeParts(socket, before, own, after);
+    this.#kept(() => void (this.#over || writeParts(socket, before, own, after)));
+    return true;
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.finished = true;
+    this.#close(this.#lasting);
   }
 
   #close(reusable: boolean): void {
@@ -164,4 +179,13 @@ export class PlainResponse implements HttpResponse {
     for (const listener of listeners) listener();
     this.#owner.answered(reusable);
   }
+}
+
+function writeParts(socket: Socket, before: string, bytes: Buffer, after: string): boolean {
+  socket.cork();
+  if (before !== '') socket.write(before, 'latin1');
+  let keepsUp = socket.write(bytes);
+  if (after !== '') keepsUp = socket.write(after, 'latin1');
+  socket.uncork();
+  return keepsUp;
 }

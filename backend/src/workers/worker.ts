@@ -76,6 +76,7 @@ async function listen(setup: WorkerSetup): Promise<void> {
       journal.append(record);
       tally.add(record, timing);
     },
+    whenKept: (then) => journal.whenKept(then),
     logger,
   });
   const server = createHttpServer(
