@@ -100,7 +100,7 @@ class Exchange implements AnswerSink, TimeLimited {
   constructor(options: RelayOptions, settle: (result: RelayResult) => void) {
     this.#options = options;
     this.#settle = settle;
-    this.#begunAtMs = Date.now();
+    this.#begunAtMs = performance.now();
     this.#quietSinceMs = this.#begunAtMs;
   }
 

@@ -1,6 +1,6 @@
 /** What may take only so long. */
 export interface TimeLimited {
-  /** Called some twenty times a second. */
+  /** Called some twenty times a second. @param nowMs by performance.now(): the machine's clock may jump */
   checkTime(nowMs: number): void;
 }
 
@@ -20,7 +20,7 @@ export function forgetTime(one: TimeLimited): void {
 }
 
 function checkAll(): void {
-  const nowMs = Date.now();
+  const nowMs = performance.now();
   for (const one of watched) one.checkTime(nowMs);
   if (watched.size > 0 || timer === null) return;
   clearInterval(timer);
