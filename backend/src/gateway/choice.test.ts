@@ -152,7 +152,7 @@ describe('the time that an answer may take in all', () => {
     const beganAt = performance.now();
     const response = await gateway.post(path, { ...chat, stream: true });
     expect(await response.text()).toMatch(/data: \{"error":.*"engine_timeout".*\}\n\n$/);
-    expect(performance.now() - beganAt).toBeLessThan(1000);
+    expect(performance.now() - beganAt).toBeLessThan(5000);
     await eventually('the engine is let go', () => gateway.engine.only().abortedAtMs !== null);
     expect(await gateway.record()).toMatchObject({ outcome: 'engine_error', cause: 'engine_timeout', status: 504 });
   });
