@@ -22,6 +22,7 @@ const inspected = z.object({
   user: z.string().nullish().catch(undefined),
   prompt_cache_key: z.string().nullish().catch(undefined),
 });
+const inspectedNames = Object.keys(inspected.shape);
 
 /** Largest values that a request may ask for. */
 export interface BodyCaps {
@@ -57,7 +58,7 @@ export function inspectBody(bytes: Buffer, contentType: string, path: EnginePath
   const sent = asObject(parse(text));
   if (Object.keys(sent).length !== members)
     throw invalid('', 'a name stands in it twice, and engines differ in which of the two they read');
-  refuseOtherSpellings(sent, Object.keys(inspected.shape));
+  refuseOtherSpellings(sent, inspectedNames);
   const parsed = inspected.safeParse(sent);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -114,9 +115,12 @@ export function bodyForEngine(
   if (body.form !== null) return formForEngine(body, body.form, engineModel, rules);
   const { sent, model, asksUsage } = body;
   let { bytes } = body;
-  refuseOtherSpellings(sent, Object.keys(rules));
-  for (const [name, value] of changedByRules(new Map(Object.entries(sent)), rules, model))
-    bytes = setMember(bytes, name, value, Object.hasOwn(sent, name));
+  const ruled = Object.keys(rules);
+  if (ruled.length > 0) {
+    refuseOtherSpellings(sent, ruled);
+    for (const [name, value] of changedByRules(new Map(Object.entries(sent)), rules, model))
+      bytes = setMember(bytes, name, value, Object.hasOwn(sent, name));
+  }
   if (engineModel !== model) bytes = setMember(bytes, 'model', engineModel, true);
   if (!asksUsage) return bytes;
   const options = z.looseObject({}).nullish().parse(sent.stream_options);
