@@ -95,10 +95,17 @@ it.each(['light', 'dark'] as const)(
       await page.reload();
       const both = page.getByRole('table', { name: 'Both runs, step by step' });
       await expect.poll(() => both.locator('tbody tr').count()).toBe(2);
-      await page.getByRole('table', { name: 'In what they differ' }).getByText('2, 4').waitFor();
+      await page.getByRole('table', { name: 'In what they differ' }).getByText('2, 4', { exact: true }).waitFor();
       await expectFitForAll(page, 'benchmark-compared', colorScheme);
-      await both.scrollIntoViewIfNeeded();
-      await page.screenshot({ path: join(import.meta.dirname, `../artifacts/ui/benchmark-both-${colorScheme}.png`) });
+      // A point for each step of both runs, and no other.
+      const chart = page.getByRole('img', { name: /^Output tokens per second/ });
+      expect(await chart.locator('circle').count()).toBe(5);
+      for (const width of [1440, 390]) {
+        await page.setViewportSize({ width, height: 900 });
+        const path = join(import.meta.dirname, `../artifacts/ui/benchmark-whole-${colorScheme}-${width}.png`);
+        await page.screenshot({ path, fullPage: true });
+      }
+      await page.setViewportSize({ width: 1440, height: 900 });
 
       await measure('1', '120');
       await state.getByText(/step 1 of 1/).waitFor({ timeout: 60_000 });

@@ -2,7 +2,7 @@ import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useRe
 import { niceTicks } from './ticks.ts';
 
 const height = 200;
-const margin = { top: 8, right: 4, bottom: 22, left: 44 };
+const margin = { top: 8, right: 4, bottom: 22, left: 52 };
 
 /** Where a chart draws. */
 export interface Plot {

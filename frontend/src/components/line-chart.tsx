@@ -40,7 +40,7 @@ export function LineChart({
       align="middle"
       marks={({ x, y, step }) =>
         lines.map((line) => {
-          const points = pointsOf(line).map(({ at, value }) => ({ x: x(at) + step / 2, y: y(value) }));
+          const points = pointsOf(line).map(({ at, value }) => ({ at, x: x(at) + step / 2, y: y(value) }));
           return (
             <g key={line.name} stroke={colourOf(line)} fill={colourOf(line)}>
               <polyline
@@ -50,7 +50,7 @@ export function LineChart({
                 strokeDasharray={dashOf(line)}
               />
               {points.map((point) => (
-                <circle key={point.x} cx={point.x} cy={point.y} r="3" stroke="none" />
+                <circle key={point.at} cx={point.x} cy={point.y} r="3" stroke="none" />
               ))}
             </g>
           );

@@ -85,8 +85,8 @@ export function BenchmarkForm({ model, running }: { model: Model; running: Bench
           />
         </div>
         <p className="text-warn">
-          ▲ Everyone who uses the model will feel it: these requests take their places in the engine, for about{' '}
-          {formatDuration(lasts)} or longer.
+          ▲ Everyone who uses the model will feel it: these requests take their places in the engine
+          {lasts > 0 ? `, for about ${formatDuration(lasts)} or longer` : ''}.
         </p>
         {start.isError ? <Failure error={start.error} /> : null}
         <div className="flex flex-wrap items-center gap-3">
