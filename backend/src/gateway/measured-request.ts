@@ -1,7 +1,7 @@
 import { CortexError } from '../../../contract/errors.ts';
 import type { Endpoint } from '../routing/table.ts';
-import type { AnswerSink } from './engine-client/connection.ts';
-import type { EngineCall, EngineClient } from './engine-client/engine-client.ts';
+import type { AnswerSink, EngineCall } from './engine-client/connection.ts';
+import type { EngineClient } from './engine-client/engine-client.ts';
 import { engineError } from './engine-refusal.ts';
 import { AnswerMeter, StreamMeter } from './usage-meter.ts';
 
@@ -81,7 +81,7 @@ class Measuring implements AnswerSink {
     }
     this.#signal.addEventListener('abort', this.#onAbort);
     this.#timer = setTimeout(() => {
-      this.#call?.abort();
+      this.#call?.abort(this);
       this.#fail(new CortexError('engine_too_slow', { model, seconds: Math.round(timeoutMs / 1000) }));
     }, timeoutMs);
     const headers: Record<string, string> = { 'content-type': 'application/json' };
@@ -154,7 +154,7 @@ class Measuring implements AnswerSink {
   }
 
   readonly #onAbort = (): void => {
-    this.#call?.abort();
+    this.#call?.abort(this);
     this.#fail(this.#signal.reason);
   };
 
