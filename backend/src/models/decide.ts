@@ -1,3 +1,4 @@
+import type { Cause } from '../../../contract/diagnosis.ts';
 import type { ModelState } from '../../../contract/models.ts';
 import type { Diagnosis } from '../engines/diagnosis/diagnose.ts';
 
@@ -49,6 +50,7 @@ export interface Decision {
   readonly state: ModelState;
   readonly reason: string | null;
   readonly hint: string | null;
+  readonly cause: Cause | null;
   readonly memory: Memory;
 }
 
@@ -79,6 +81,7 @@ export function decide(wish: Wish, seen: Observed, memory: Memory, nowMs: number
     state,
     reason: words?.reason ?? null,
     hint: words?.hint ?? null,
+    cause: words?.cause ?? null,
     memory: { ...memory, ...change },
   });
   const { container } = seen;
@@ -153,5 +156,5 @@ function waiting({ lastFailure, retryAtMs, restarts }: Memory, nowMs: number): D
   if (lastFailure === null) return undefined;
   const seconds = Math.max(1, Math.ceil((retryAtMs - nowMs) / 1000));
   const reason = `${lastFailure.reason}; start ${restarts} of ${restartLimit} again in ${seconds} s`;
-  return { reason, hint: lastFailure.hint };
+  return { ...lastFailure, reason };
 }

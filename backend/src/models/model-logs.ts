@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogPiece } from '../../../contract/model-logs.ts';
+import type { ModelRecord } from '../db/model-records.ts';
 import { containerName } from './container-spec.ts';
 import type { EngineRoom } from './engine-room/room.ts';
+import { secretValues } from './secrets.ts';
 
 const againMs = 1_000;
 const batchMs = 50;
@@ -30,6 +32,23 @@ export interface LogQuestion {
   readonly replica: number;
   /** Texts that are never shown. */
   readonly secrets: readonly string[];
+}
+
+/** What an engine knows and nobody else may read. */
+export const secretsOf = ({ options }: ModelRecord, engineKey: string): string[] => [
+  engineKey,
+  ...secretValues(options),
+];
+
+/** The newest lines of a replica's log, oldest first. */
+export async function tailOfLog(
+  room: Pick<EngineRoom, 'logs'>,
+  { modelId, replica, secrets }: LogQuestion,
+  tail: number,
+): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of room.logs(modelId, replica, { tail })) lines.push(cleanLine(line, secrets));
+  return lines;
 }
 
 /** A replica's log as it is written, over its restarts, until the signal ends it. */

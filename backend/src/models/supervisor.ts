@@ -61,7 +61,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#look = new EngineLook(options.room);
+    this.#look = new EngineLook(options.room, (modelId) => this.engineKey(modelId));
     this.#steps = new ReplicaSteps({ ...options, keyOf: (modelId) => this.engineKey(modelId) });
   }
 
@@ -164,7 +164,7 @@ export class Supervisor {
     const address = this.#options.room.address;
     const { hint } = new CortexError('docker_unavailable', { address, reason: 'nothing answers' });
     const state = record.wanted === 'running' ? 'failed' : 'stopped';
-    return { record, state, reason: 'No Docker Engine was found', hint, replicas: [], endpoints: [] };
+    return { record, state, reason: 'No Docker Engine was found', hint, cause: null, replicas: [], endpoints: [] };
   }
 
   /** Looks at each replica of a model, those that it has no more included, and begins at most one step for each. */
@@ -180,7 +180,7 @@ export class Supervisor {
         .sort((a, b) => a - b)
         .map(async (index) => {
           const container = containers.find(({ replica }) => replica === index) ?? null;
-          return { replica: { record, index }, container, observed: await this.#look.at(container, port) };
+          return { replica: { record, index }, container, observed: await this.#look.at(container, port, record) };
         }),
     );
     const isStarting = seen.some(
@@ -255,12 +255,13 @@ export class Supervisor {
   async #finding(replica: Replica, decision: Decision, container: RoomContainer | null): Promise<ReplicaFinding> {
     const telling = this.#steps.telling(keyOfReplica(replica));
     const isLoading = decision.state === 'loading' && container !== null && decision.reason === null;
-    const progress = isLoading ? await this.#look.progress(container).catch(() => null) : null;
+    const progress = isLoading ? await this.#look.progress(container, replica.record) : null;
     return {
       replica: replica.index,
       state: telling.state ?? decision.state,
       reason: telling.reason ?? decision.reason ?? progress,
       hint: decision.hint,
+      cause: decision.cause,
     };
   }
 
