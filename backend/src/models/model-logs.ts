@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogPiece } from '../../../contract/model-logs.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import { containerName } from './container-spec.ts';
-import type { EngineRoom } from './engine-room/room.ts';
+import type { Room } from './engine-room/room.ts';
 import { secretValues } from './secrets.ts';
 
 const againMs = 1_000;
@@ -42,7 +42,7 @@ export const secretsOf = ({ options }: ModelRecord, engineKey: string): string[]
 
 /** The newest lines of a replica's log, oldest first. */
 export async function tailOfLog(
-  room: Pick<EngineRoom, 'logs'>,
+  room: Pick<Room, 'logs'>,
   { modelId, replica, secrets }: LogQuestion,
   tail: number,
 ): Promise<string[]> {
@@ -53,7 +53,7 @@ export async function tailOfLog(
 
 /** A replica's log as it is written, over its restarts, until the signal ends it. */
 export async function* followLog(
-  room: EngineRoom,
+  room: Pick<Room, 'inspect' | 'logs'>,
   { modelId, replica, secrets }: LogQuestion,
   tail: number,
   signal: AbortSignal,
@@ -81,7 +81,10 @@ export async function* followLog(
 }
 
 /** All that Docker has of a replica's log. */
-export async function* wholeLog(room: EngineRoom, { modelId, replica, secrets }: LogQuestion): AsyncGenerator<string> {
+export async function* wholeLog(
+  room: Pick<Room, 'logs'>,
+  { modelId, replica, secrets }: LogQuestion,
+): AsyncGenerator<string> {
   for await (const lines of batches(room.logs(modelId, replica, { tail: allLines })))
     yield `${lines.map((line) => cleanLine(line, secrets)).join('\n')}\n`;
 }
@@ -89,23 +92,34 @@ export async function* wholeLog(room: EngineRoom, { modelId, replica, secrets }:
 /** What comes close together, together: one event for each line of a start would drown a browser. */
 async function* batches(source: AsyncIterable<string>): AsyncGenerator<string[]> {
   const iterator = source[Symbol.asyncIterator]();
-  let coming = iterator.next();
-  for (;;) {
-    const first = await coming;
-    if (first.done) return;
-    const lines = [first.value];
-    const due = sleep(batchMs, null);
-    coming = iterator.next();
-    while (lines.length < batchLines) {
-      const next = await Promise.race([coming, due]);
-      if (next === null) break;
-      if (next.done) {
-        yield lines;
-        return;
+  const next = () => {
+    const coming = iterator.next();
+    // Whoever reads may leave before it comes; then its failure is nobody's.
+    coming.catch(() => undefined);
+    return coming;
+  };
+  let coming = next();
+  try {
+    for (;;) {
+      const first = await coming;
+      if (first.done) return;
+      const lines = [first.value];
+      const due = sleep(batchMs, null);
+      coming = next();
+      while (lines.length < batchLines) {
+        const more = await Promise.race([coming, due]);
+        if (more === null) break;
+        if (more.done) {
+          yield lines;
+          return;
+        }
+        lines.push(more.value);
+        coming = next();
       }
-      lines.push(next.value);
-      coming = iterator.next();
+      yield lines;
     }
-    yield lines;
+  } finally {
+    // Docker's answer is read no further.
+    void iterator.return?.(undefined).catch(() => undefined);
   }
 }
