@@ -83,6 +83,8 @@ export class Models {
   readonly #feed = new ChangeFeed<Change>();
   readonly #offers = new FolderOffers();
   readonly #shown = new Map<string, Shown>();
+  /** Deleted while a look may be under way that still has them. */
+  readonly #gone = new Set<string>();
 
   constructor(options: ModelsOptions) {
     this.#options = options;
@@ -192,7 +194,7 @@ export class Models {
       before.wanted === 'running' && claims ? await this.#memory.reserve(after, undefined, write) : await write();
     if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
     logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
-    if (needsNewContainer(before, record)) this.#supervisor.forget(before);
+    if (claims) this.#supervisor.forget(before);
     const shown = this.#show(record);
     this.#feed.publish({ model: shown });
     this.#supervisor.wake();
@@ -228,6 +230,7 @@ export class Models {
   async delete(id: string): Promise<void> {
     const record = await this.#find(id);
     await deleteModel(this.#options.db, id);
+    this.#gone.add(id);
     this.#shown.delete(id);
     this.#supervisor.forget(record);
     this.#feed.publish({ deleted: id });
@@ -331,7 +334,10 @@ export class Models {
     if (facts !== null) checkOptions(model, image, facts);
   }
 
-  #observed(models: readonly ObservedModel[]): void {
+  #observed(found: readonly ObservedModel[]): void {
+    const models = found.filter(({ record }) => !this.#gone.has(record.id));
+    // One that a look does not have any more is in none that comes after it.
+    for (const id of this.#gone) if (!found.some(({ record }) => record.id === id)) this.#gone.delete(id);
     for (const { record, ...found } of models) {
       if (found.state === 'ready' && this.#shown.get(record.id)?.state !== 'ready') this.#memory.hear(record);
       this.#remember(record, found);
