@@ -88,17 +88,22 @@ export function decide(wish: Wish, seen: Observed, memory: Memory, nowMs: number
 
   if (wish.wanted === 'stopped') {
     if (container === null) return say('stopped', nothing, freshMemory);
+    // It could not be removed a moment ago.
+    if (nowMs < memory.retryAtMs)
+      return say('stopping', nothing, {}, memory.failure ?? memory.lastFailure ?? undefined);
     return say('stopping', { do: 'remove', containerId: container.id });
   }
   if (memory.failure !== null) return say('failed', nothing, {}, memory.failure);
-  if (container === null) {
-    if (nowMs >= memory.retryAtMs) return say('starting', { do: 'create' });
-    return say('starting', nothing, {}, waiting(memory, nowMs));
-  }
+  const pauses = nowMs < memory.retryAtMs;
+  if (container === null)
+    return pauses ? say('starting', nothing, {}, waiting(memory, nowMs)) : say('starting', { do: 'create' });
   const remove: Step = { do: 'remove', containerId: container.id };
   const serves = container.status === 'running' && seen.probe === 'ready';
   if (container.specHash !== wish.specHash && (wish.mayReplace || !serves)) return say('starting', remove);
-  if (container.status === 'created') return say('starting', { do: 'start', containerId: container.id });
+  if (container.status === 'created')
+    return pauses
+      ? say('starting', nothing, {}, waiting(memory, nowMs))
+      : say('starting', { do: 'start', containerId: container.id });
   if (container.status === 'running') return running(container.id);
 
   // It has ended. One that this process never saw alive ended with the machine or with Docker: it simply starts again.
@@ -147,9 +152,9 @@ export function decide(wish: Wish, seen: Observed, memory: Memory, nowMs: number
 
 /** After a failure: once more after a pause that doubles, or no more. */
 export function countRestart(memory: Memory, words: Diagnosis, nowMs: number): Memory {
-  if (memory.restarts >= restartLimit) return { ...freshMemory, restarts: memory.restarts, failure: words };
-  const backOffMs = Math.min(firstBackOffMs * 2 ** memory.restarts, longestBackOffMs);
-  return { ...freshMemory, restarts: memory.restarts + 1, retryAtMs: nowMs + backOffMs, lastFailure: words };
+  const retryAtMs = nowMs + Math.min(firstBackOffMs * 2 ** memory.restarts, longestBackOffMs);
+  if (memory.restarts >= restartLimit) return { ...freshMemory, restarts: memory.restarts, retryAtMs, failure: words };
+  return { ...freshMemory, restarts: memory.restarts + 1, retryAtMs, lastFailure: words };
 }
 
 function waiting({ lastFailure, retryAtMs, restarts }: Memory, nowMs: number): Diagnosis | undefined {

@@ -4,7 +4,7 @@ import { diagnose } from '../engines/diagnosis/diagnose.ts';
 import { loadingProgress } from '../engines/loading-progress.ts';
 import type { Observed } from './decide.ts';
 import { shownOptions } from './differences.ts';
-import type { EngineRoom, RoomContainer } from './engine-room/room.ts';
+import type { Room, RoomContainer } from './engine-room/room.ts';
 import { secretsOf, tailOfLog } from './model-logs.ts';
 
 const probeTimeoutMs = 2_000;
@@ -21,7 +21,7 @@ type End = Pick<Observed, 'diagnosis'> & { readonly killed: boolean };
 
 /** Looks at engines: what their health answers, why they ended, how far they are. */
 export class EngineLook {
-  readonly #room: Pick<EngineRoom, 'inspect' | 'logs'>;
+  readonly #room: Pick<Room, 'inspect' | 'logs'>;
   readonly #keyOf: (modelId: string) => string;
   readonly #agent = new Agent({ connect: { timeout: probeTimeoutMs } });
   readonly #ready = new Map<string, number>();
@@ -29,7 +29,7 @@ export class EngineLook {
   readonly #ends = new Map<string, End>();
 
   /** @param keyOf the API key of a model's engines */
-  constructor(room: Pick<EngineRoom, 'inspect' | 'logs'>, keyOf: (modelId: string) => string) {
+  constructor(room: Pick<Room, 'inspect' | 'logs'>, keyOf: (modelId: string) => string) {
     this.#room = room;
     this.#keyOf = keyOf;
   }
@@ -51,6 +51,11 @@ export class EngineLook {
     const end = status === 'exited' || status === 'dead' ? await this.#endOf(container, record) : null;
     const killed = end?.killed ?? false;
     return { container: { id, status, specHash, killed }, probe: null, diagnosis: end?.diagnosis ?? null };
+  }
+
+  /** Whether an engine answers, whatever Docker says. */
+  async answers({ id, address }: RoomContainer, port: number): Promise<boolean> {
+    return address !== null && (await this.#probe(id, `http://${address}:${port}`)) === 'ready';
   }
 
   /** What the log says of the start; read every two seconds. */

@@ -21,6 +21,8 @@ const shownLength = 240;
 /** Lines by which an engine says that all is well, or that it found another way. */
 const untroubled = /^(?:\([^)]*\)\s*)?(?:INFO|WARNING|DEBUG)\s|^\S+ \[\d+\] NCCL INFO|^\d+\.\d+\.\d+\.\d+ [IWD] /;
 
+const lasting: ReadonlySet<string> = new Set(['driver-too-old', 'no-gpu-runtime', 'no-gpu', 'wrong-platform']);
+
 interface Recognised extends Pick<Rule, 'code' | 'reason' | 'hint'> {
   readonly evidence: string;
   readonly found: RegExpExecArray;
@@ -43,6 +45,14 @@ function newest(lines: readonly string[], rules: readonly Rule[]): Recognised | 
 }
 
 const shown = (line: string): string => line.trim().slice(0, shownLength);
+
+/** What stands behind Docker's refusal to start an engine, and whether it stays so until somebody changes the machine. */
+export function diagnoseRefusal(message: string): { words: Diagnosis; lasts: boolean } | null {
+  const known = recognise([message]);
+  if (known === null) return null;
+  const { code, reason, hint, evidence } = known;
+  return { words: { reason, hint, cause: { evidence, fixes: [] } }, lasts: lasting.has(code) };
+}
 
 /** Why an engine ended, told from the end of its log: a known cause with the line that shows it, or the last words. */
 export function diagnose(lines: readonly string[], exit: Exit, subject: Subject): Diagnosis {
