@@ -25,7 +25,7 @@ export function Trouble({ model }: { model: Model }) {
     <div role="alert" className="space-y-2 rounded-lg border border-bad/50 bg-surface p-4">
       <p className="font-medium text-bad">▲ {message}</p>
       {model.cause && told === undefined ? (
-        <p className="rounded bg-raised px-2 py-1 font-mono text-xs break-all" data-testid="evidence">
+        <p className="rounded bg-raised px-2 py-1 font-mono text-xs wrap-anywhere" data-testid="evidence">
           {model.cause.evidence}
         </p>
       ) : null}
