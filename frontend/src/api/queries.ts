@@ -21,6 +21,11 @@ export const queries = {
   /** The state is part of the key: a model that became ready has something new to tell. */
   memory: (id: string, state: ModelState) =>
     queryOptions({ queryKey: ['memory', id, state], queryFn: () => call('modelMemory', { params: { id } }) }),
+  onDemand: (id: string) =>
+    queryOptions({
+      queryKey: ['on-demand', id],
+      queryFn: async () => (await call('getOnDemand', { params: { id } })).on_demand,
+    }),
   gpus: queryOptions({ queryKey: ['gpus'], queryFn: () => call('listGpus'), refetchInterval: 10_000 }),
   folders: queryOptions({ queryKey: ['folders'], queryFn: () => call('listFolders'), staleTime: 0 }),
   folder: (folder: string) =>

@@ -13,6 +13,7 @@ import { EngineLog } from '../components/engine-log.tsx';
 import { Field } from '../components/field.tsx';
 import { ImagePulls } from '../components/image-pulls.tsx';
 import { ModelMemory } from '../components/model-memory.tsx';
+import { OnDemand } from '../components/on-demand.tsx';
 import { Card, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
 import { Replicas } from '../components/replicas.tsx';
 import { ModelStatus } from '../components/status.tsx';
@@ -110,6 +111,7 @@ export function ModelPage() {
           ]}
         />
       </Card>
+      <OnDemand model={model} />
       <ModelMemory model={model} />
       <EngineLog model={model} />
     </Page>
