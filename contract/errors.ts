@@ -79,7 +79,7 @@ export const errorDefinitions = {
     408,
     'invalid_request_error',
     'usage',
-    () => 'The head of the request did not come in time.',
+    () => 'The request did not come whole in time.',
     () => 'Send the request again; if it happens often, look at the network and at proxies in between.',
   ),
   route_not_found: define<{ method: string; path: string }>()(

@@ -157,9 +157,9 @@ function gateway() {
     '| Metric | Type | Labels | Meaning |',
     '|---|---|---|---|',
   );
-  const { registry } = new Metrics({});
+  const { registry, histograms } = new Metrics({});
   const isOfProcess = ({ name }) => /^cortex_(process|nodejs)_/.test(name);
-  const all = registry.getMetricsAsArray().sort((a, b) => a.name.localeCompare(b.name, 'en'));
+  const all = [...registry.getMetricsAsArray(), ...histograms].sort((a, b) => a.name.localeCompare(b.name, 'en'));
   const row = ({ name, type, labelNames, help }) =>
     `| \`${name}\` | ${type} | ${labelNames.map((label) => `\`${label}\``).join(', ')} | ${cell(help)} |`;
   lines.push(...all.filter((metric) => !isOfProcess(metric)).map(row));

@@ -199,14 +199,14 @@ export const settingDefinitions = {
   }),
   REQUEST_MAX_CHOICES: setting({
     group: 'Listening',
-    description: 'Largest n and best_of of a request to /v1.',
+    description: 'Largest n and best_of (llama.cpp: n_cmpl) of a request to /v1.',
     default: '16',
     allowed: wholeAllowed(1, 1024),
     schema: whole(1, 1024),
   }),
   REQUEST_MAX_TOKENS: setting({
     group: 'Listening',
-    description: 'Largest max_tokens (max_completion_tokens, max_output_tokens) of a request to /v1.',
+    description: 'Largest max_tokens (max_completion_tokens, max_output_tokens, n_predict) of a request to /v1.',
     default: '1000000',
     allowed: wholeAllowed(1, 100_000_000),
     schema: whole(1, 100_000_000),

@@ -26,6 +26,7 @@ import { MemoryLimits, type SeededLimitStore } from './gateway/limits.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { Queues } from './gateway/queue.ts';
 import { RedisLimits } from './gateway/redis-limits.ts';
+import { type RequestSeries, RequestTally } from './gateway/request-tally.ts';
 import type { Timing } from './gateway/timing.ts';
 import { openTraces, type TraceOptions } from './gateway/traces.ts';
 import type { RequestHandler } from './http/node-server.ts';
@@ -247,22 +248,27 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     running: (model: string) => queues.running(model) + workerStates.running(model),
     depth: (model: string) => queues.depth(model),
   };
-  const metrics = new Metrics({ table, endpoints: workerStates, queues: load, journals, limits });
-  // Workers have it in their journals by now.
-  const onJournalled = (record: UsageRecord, timing: Timing) => {
-    metrics.observe(record, timing);
+  const tally = new RequestTally(table);
+  const drain = () => tally.drain();
+  const metrics = new Metrics({ table, endpoints: workerStates, queues: load, journals, limits, drain });
+  const onRecord = (record: UsageRecord, timing: Timing) => {
+    journals.own.append(record);
+    tally.add(record, timing);
     onDemand.used(record.model_id);
     writer.wake();
   };
-  const onRecord = (record: UsageRecord, timing: Timing) => {
-    journals.own.append(record);
-    onJournalled(record, timing);
+  const onTally = (series: readonly RequestSeries[]) => {
+    metrics.add(series);
+    for (const { modelId } of series) onDemand.used(modelId);
+    writer.wake();
   };
   const tracing = traceOptions(config, version);
   const traces = tracing === null ? null : await openTraces(tracing, logger);
   closing.add(() => traces?.close());
   const onInspected = (inspected: InspectedRequest) => inspector.keep(inspected);
-  const heard = { onRecord, onInspected };
+  const onRefused = (cause: string, count = 1) => metrics.refused(cause, count);
+  const whenKept = (then: () => void) => journals.own.whenKept(then);
+  const heard = { onRecord, onRefused, whenKept, onInspected };
   const gateway = createGateway({
     table,
     balancer,
@@ -292,7 +298,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     settings.GATEWAY_WORKERS === 1
       ? await listen(api, host, settings.GATEWAY_PORT, 'GATEWAY_PORT', gateway)
       : await listenInWorkers(api, {
-          ...{ table, limits, queues, waker: onDemand, onRecord: onJournalled, onState, onInspected },
+          ...{ table, limits, queues, waker: onDemand, onTally, onRefused, onState, onInspected },
           journalDir: (slot) => journals.folderOf(slot),
           ...{ tracing, config, logger, closing },
         });

@@ -55,6 +55,7 @@ export class ServedGateway {
       limits: new MemoryLimits(),
       client: this.#client,
       traces: null,
+      onRefused: () => undefined,
       onInspected: () => undefined,
       settings: {
         REQUEST_MAX_BODY_BYTES: 256 * 1024,
@@ -65,6 +66,7 @@ export class ServedGateway {
         TRUSTED_PROXIES: [],
       },
       onRecord: (record) => void this.records.push(record),
+      whenKept: (then) => void setImmediate(then),
       logger: { warn: log, error: log },
     });
     const handler = apiHandler(gateway, (_, response) => void response.writeHead(404).end());
@@ -91,6 +93,16 @@ export class ServedGateway {
       model('vectors', { task: 'embed' }),
       model('sleepy', { state: 'loading', endpoints: [] }),
     ]);
+  }
+
+  /** The engine has another name for the model than clients. */
+  nameAtEngine(servedName: string, model: string): void {
+    const renamed = (endpoint: RoutedModel['endpoints'][number]) => ({ ...endpoint, model });
+    this.table.replaceModels(
+      [...this.table.models()].map((routed) =>
+        routed.servedName === servedName ? { ...routed, endpoints: routed.endpoints.map(renamed) } : routed,
+      ),
+    );
   }
 
   post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {

@@ -1,5 +1,6 @@
 import { CortexError } from '../../../contract/errors.ts';
 import type { Scope } from '../../../contract/keys.ts';
+import type { Task } from '../../../contract/models.ts';
 import type { RoutedModel, RoutingTable } from '../routing/table.ts';
 import type { Caller } from './credentials.ts';
 import type { EnginePath } from './surface.ts';
@@ -25,6 +26,8 @@ export function modelsFor(
   { task }: EnginePath,
   table: RoutingTable,
 ): [RoutedModel, ...RoutedModel[]] {
+  const plain = table.alias(name) === undefined ? table.model(name) : undefined;
+  if (plain !== undefined && isPlain(plain, task, table) && mayUse(caller, name)) return [plain];
   const param = { param: 'model' };
   const alias = table.alias(name);
   const wanted = alias === undefined ? [name] : byWeight(alias.targets);
@@ -43,6 +46,13 @@ export function modelsFor(
   const state = known.state === 'ready' ? 'without an engine' : known.state;
   throw new CortexError('model_not_ready', { model: name, state }, { ...param, retryAfterSeconds });
 }
+
+/** What most requests ask for: a model that can answer, and nobody to ask in its place. */
+const isPlain = ({ servedName, state, endpoints, task: own }: RoutedModel, task: Task | null, table: RoutingTable) =>
+  state === 'ready' &&
+  endpoints.length > 0 &&
+  (task === null || own === task) &&
+  !table.serving(servedName)?.fallbacks.length;
 
 function candidates(wanted: readonly string[], known: RoutedModel, table: RoutingTable): RoutedModel[] {
   const [only] = wanted;

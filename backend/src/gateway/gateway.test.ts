@@ -442,6 +442,8 @@ describe('a refusal', () => {
     expect(error.code).toBe(code);
     expect(error.request_id).toBe(response.headers.get('x-request-id'));
     expect(response.headers.get('retry-after')).toBe(status === 503 ? '5' : null);
+    // Counted once, whether it came as far as a usage record or not.
+    expect([...gateway.refused, ...gateway.records.map(({ cause }) => cause)]).toEqual([code]);
     expect(gateway.engine.seen).toEqual([]);
     const expected = status === 401 || code === 'route_not_found' ? [] : [{ status, outcome: 'refused' }];
     expect(gateway.records).toMatchObject(expected);

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { CortexError } from '../../../contract/errors.ts';
 import type { InspectedRequest } from '../../../contract/inspector.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
@@ -8,12 +7,13 @@ import type { RoutingTable } from '../routing/table.ts';
 import type { ModelWaker } from '../routing/waker.ts';
 import { demandScope } from './access.ts';
 import type { BodyCaps } from './body.ts';
-import { authenticate } from './credentials.ts';
+import { authenticate, type Caller } from './credentials.ts';
 import type { EngineClient } from './engine-client/engine-client.ts';
 import { type ErrorShape, errorAnswer } from './error-shape.ts';
 import type { LimitStore } from './limits.ts';
 import { describeModels, isModelPath } from './model-list.ts';
 import type { ModelQueues } from './queue.ts';
+import { newRequestId } from './request-id.ts';
 import { serve } from './serve.ts';
 import { enginePathOf } from './surface.ts';
 import { newTiming, type Timing, tellTimes } from './timing.ts';
@@ -34,6 +34,10 @@ export interface GatewayOptions {
   };
   /** Hears of each request to an engine, once, however it ended. */
   readonly onRecord: (record: UsageRecord, timing: Timing) => void;
+  /** Calls back when all records that were given away are on disk. */
+  readonly whenKept: (then: () => void) => void;
+  /** Hears of each request that was refused before it came to a model: nobody's, or for no path. */
+  readonly onRefused: (cause: string) => void;
   /** Hears of those requests that the table's inspection means. */
   readonly onInspected: (inspected: InspectedRequest) => void;
   readonly logger: { warn(details: object, message: string): void; error(details: object, message: string): void };
@@ -51,7 +55,7 @@ export interface Exchange {
 /** The handler of /v1. */
 export function createGateway(options: GatewayOptions): HttpHandler {
   return (request, response) => {
-    const requestId = `req_${randomUUID().replaceAll('-', '')}`;
+    const requestId = newRequestId();
     response.setHeader('x-request-id', requestId);
     response.setHeader('x-content-type-options', 'nosniff');
     const path = request.url.split('?', 1)[0] ?? '';
@@ -74,16 +78,32 @@ async function answer(exchange: Exchange, path: string): Promise<void> {
     response.end();
     return;
   }
+  let caller: Caller;
+  try {
+    caller = callerFor(exchange, path, allowed);
+    if (enginePath === undefined) demandScope(caller, 'models');
+  } catch (error) {
+    if (error instanceof CortexError) options.onRefused(error.code);
+    throw error;
+  }
+  if (enginePath !== undefined) return await serve(exchange, path, enginePath, caller);
+  tellTimes(response, exchange.timing, 0);
+  sendJson(response, 200, describeModels(path, caller, options.table));
+}
+
+/** Who asks for something that is there, in a way that it is there for. */
+function callerFor({ request, response, options }: Exchange, path: string, allowed: string | null): Caller {
+  const { method, headers } = request;
   const caller = authenticate(request, options.table, options.settings.TRUSTED_PROXIES, Date.now());
   if (allowed === null) throw new CortexError('route_not_found', { method, path });
   if (!allowed.split(', ').includes(method)) {
     response.setHeader('allow', allowed);
     throw new CortexError('method_not_allowed', { method, path, allowed });
   }
-  if (enginePath !== undefined) return await serve(exchange, path, enginePath, caller);
-  demandScope(caller, 'models');
-  tellTimes(response, exchange.timing, 0);
-  sendJson(response, 200, describeModels(path, caller, options.table));
+  const coding = headers['content-encoding'];
+  if (coding !== undefined && coding !== 'identity')
+    throw new CortexError('invalid_request', { detail: `its body is compressed (content-encoding: ${coding}).` });
+  return caller;
 }
 
 function sendJson(response: HttpResponse, status: number, body: unknown): void {

@@ -1,5 +1,6 @@
 import type { Balancer } from '../routing/balancer.ts';
 import type { Endpoint, RoutingTable } from '../routing/table.ts';
+import type { AnswerSink } from './engine-client/connection.ts';
 import type { EngineClient } from './engine-client/engine-client.ts';
 
 const everyMs = 10_000;
@@ -41,19 +42,20 @@ function isThere(client: EngineClient, endpoint: Endpoint): Promise<boolean> {
       resolve(isGood);
     };
     let status = 0;
+    const sink: AnswerSink = {
+      onHead: (told) => {
+        status = told;
+      },
+      onData: () => true,
+      onEnd: () => end(status < 500),
+      onFail: () => end(false),
+    };
     const call = client.send(
       { url: endpoint.url, ca: endpoint.ca, method: 'GET', path: '/v1/models', headers, body: Buffer.alloc(0) },
-      {
-        onHead: (told) => {
-          status = told;
-        },
-        onData: () => true,
-        onEnd: () => end(status < 500),
-        onFail: () => end(false),
-      },
+      sink,
     );
     const timer = setTimeout(() => {
-      call.abort();
+      call.abort(sink);
       end(false);
     }, patienceMs);
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nestingOf, setMember } from './json-edit.ts';
+import { outlineOf, setMember } from './json-edit.ts';
 
 const depthOf = (value: unknown): number => {
   if (typeof value !== 'object' || value === null) return 0;
@@ -30,12 +30,19 @@ describe('a member that is set', () => {
   });
 });
 
-describe('nesting', () => {
-  it('is counted as deep as it is, whatever strings hold', () => {
+describe('an outline', () => {
+  it('is as deep as the text and has as many members, whatever strings hold', () => {
     fc.assert(
-      fc.property(fc.jsonValue(), (value) => {
-        expect(nestingOf(Buffer.from(JSON.stringify(value)), 1000)).toBe(depthOf(value));
+      fc.property(fc.jsonValue(), fc.nat(3), (value, indent) => {
+        const members = typeof value === 'object' && value !== null ? Object.keys(value).length : 0;
+        const { depth, members: counted } = outlineOf(JSON.stringify(value, null, indent), 1000);
+        expect(depth).toBe(depthOf(value));
+        if (depth > 0) expect(counted).toBe(members);
       }),
     );
+  });
+
+  it('counts a name for each time that it stands there', () => {
+    expect(outlineOf('{"a":1,"b":{"a":1,"a":2},"\\u0061":[1,2]}', 9).members).toBe(3);
   });
 });

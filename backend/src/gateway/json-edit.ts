@@ -22,28 +22,44 @@ const isSpace = (byte: number | undefined) => byte === 0x20 || byte === 0x0a || 
 const quote = 0x22;
 const backslash = 0x5c;
 
-/** How deep the brackets of a JSON text are nested; stops counting behind `limit`. */
-export function nestingOf(json: Buffer, limit: number): number {
-  let depth = 0;
-  let deepest = 0;
-  for (let at = 0; at < json.length; at += 1) {
-    const byte = json[at];
-    if (byte === quote) {
-      // Strings are most of a body: the native search skips them.
-      do at = json.indexOf(quote, at + 1);
-      while (at !== -1 && isEscaped(json, at));
-      if (at === -1) return deepest;
-    } else if (byte === 0x7b || byte === 0x5b) {
-      depth += 1;
-      if (depth > deepest) deepest = depth;
-      if (deepest > limit) return deepest;
-    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
-  }
-  return deepest;
+const comma = 0x2c;
+
+export interface JsonOutline {
+  /** How deep the brackets are nested. */
+  readonly depth: number;
+  /** How many members the outermost object or array has, each of two with the same name among them. */
+  readonly members: number;
 }
 
-function isEscaped(json: Buffer, at: number): boolean {
+/** The outline of a JSON text, which need not be valid; stops counting where it is nested deeper than `limit`. */
+export function outlineOf(json: string, limit: number): JsonOutline {
+  let level = 0;
+  let depth = 0;
+  let commas = 0;
+  let hasContent = false;
+  for (let at = 0; at < json.length && depth <= limit; at += 1) {
+    const char = json.charCodeAt(at);
+    if (char === quote) {
+      if (level === 1) hasContent = true;
+      // Strings are most of a body: the native search skips them.
+      do at = json.indexOf('"', at + 1);
+      while (at !== -1 && isEscaped(json, at));
+      if (at === -1) break;
+    } else if (char === 0x7b || char === 0x5b) {
+      if (level === 1) hasContent = true;
+      level += 1;
+      if (level > depth) depth = level;
+    } else if (char === 0x7d || char === 0x5d) level -= 1;
+    else if (level === 1) {
+      if (char === comma) commas += 1;
+      else if (!isSpace(char)) hasContent = true;
+    }
+  }
+  return { depth, members: hasContent ? commas + 1 : 0 };
+}
+
+function isEscaped(json: string, at: number): boolean {
   let slashes = 0;
-  while (json[at - 1 - slashes] === backslash) slashes += 1;
+  while (json.charCodeAt(at - 1 - slashes) === backslash) slashes += 1;
   return slashes % 2 === 1;
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CortexError, errorBody } from '../../../contract/errors.ts';
-import { limit, type SubjectLimit } from '../../../contract/routing.ts';
+import { limit, type SubjectLimit, servingSettings } from '../../../contract/routing.ts';
 import { GatewayUnderTest, sendJson, token } from '../../../tests/fixtures/scripted-engine.ts';
 
 let gateway: GatewayUnderTest;
@@ -36,9 +36,12 @@ describe('a limit', () => {
     expect(first.status).toBe(200);
     expect(first.headers.get('x-ratelimit-limit-requests')).toBe('1');
     expect(first.headers.get('x-ratelimit-remaining-requests')).toBe('0');
-    expect(first.headers.get('x-ratelimit-reset-requests')).toBe('60.000s');
+    expect(first.headers.get('x-ratelimit-reset-requests')).toBe('60s');
     const second = await ask();
     expect(second.status).toBe(429);
+    expect(second.headers.get('x-ratelimit-limit-requests')).toBe('1');
+    expect(second.headers.get('x-ratelimit-remaining-requests')).toBe('0');
+    expect(second.headers.get('x-ratelimit-reset-requests')).toMatch(/^(?:60|5\d(?:\.\d{1,3})?)s$/);
     const seconds = Number(second.headers.get('retry-after'));
     expect(seconds).toBeGreaterThan(50);
     expect(seconds).toBeLessThanOrEqual(60);
@@ -54,6 +57,18 @@ describe('a limit', () => {
     limited('key', 'key-narrow', { requests_per_minute: 1 });
     expect((await ask()).headers.get('x-ratelimit-limit-requests')).toBeNull();
     expect((await ask()).status).toBe(200);
+  });
+
+  it("of a model holds also where it answers in another's place", async () => {
+    limited('model', 'other', { requests_per_minute: 1 });
+    gateway.table.replace({ serving: { chatty: servingSettings.parse({ fallbacks: ['other'] }) } });
+    gateway.table.replaceModels([
+      gateway.model('chatty', { endpoints: [gateway.endpoint('chatty', { url: 'http://127.0.0.1:9' })] }),
+      gateway.model('other'),
+    ]);
+    expect((await ask()).status).toBe(200);
+    expect(await ask()).toMatchObject({ status: 429, body: { error: { code: 'rate_limited' } } });
+    expect(gateway.engine.seen).toHaveLength(1);
   });
 
   it('of tokens counts what the engine told', async () => {

@@ -1,5 +1,6 @@
 import { CortexError } from '../../../contract/errors.ts';
 import type { SubjectLimit } from '../../../contract/routing.ts';
+import type { HttpResponse } from '../http/message.ts';
 import type { InspectedBody } from './body.ts';
 import type { Caller } from './credentials.ts';
 import type { Exchange } from './gateway.ts';
@@ -17,38 +18,67 @@ export interface LimitGrant {
  * @throws CortexError rate_limited, limits_unavailable
  */
 export function takeLimits(
-  { response, requestId, options }: Exchange,
+  exchange: Exchange,
   caller: Caller,
   servedName: string,
   body: InspectedBody,
-): Promise<LimitGrant> | null {
-  const { table } = options;
-  const limits = [
-    caller.keyId === null ? undefined : table.limit('key', caller.keyId),
-    table.limit('user', caller.userId),
-    table.limit('organization', caller.organizationId),
-    table.limit('model', servedName),
-  ].filter((limit): limit is SubjectLimit => limit !== undefined);
-  if (limits.length === 0) return null;
-  const asked: LimitRequest = { requestId, limits, tokens: estimatedTokens(body, limits), nowMs: Date.now() };
-  return grant(asked);
+): LimitGrant | Promise<LimitGrant> | null {
+  const { table } = exchange.options;
+  const limits: SubjectLimit[] = [];
+  const add = (limit: SubjectLimit | undefined) => void (limit !== undefined && limits.push(limit));
+  if (caller.keyId !== null) add(table.limit('key', caller.keyId));
+  add(table.limit('user', caller.userId));
+  add(table.limit('organization', caller.organizationId));
+  add(table.limit('model', servedName));
+  return limits.length === 0 ? null : grant(exchange, exchange.requestId, limits, body);
+}
 
-  async function grant(request: LimitRequest): Promise<LimitGrant> {
-    const answer = await options.limits.take(request);
-    if (!answer.allowed) throw refusal(answer);
-    if (!answer.checked) response.setHeader('x-cortex-limits', 'unchecked');
-    tell('requests', answer.requests);
-    tell('tokens', answer.tokens);
-    return { settle: (usedTokens) => options.limits.settle(request, usedTokens) };
-  }
+/**
+ * Takes the limit of a model that is to answer in another's place.
+ * @throws CortexError rate_limited, limits_unavailable
+ */
+export function takeModelLimit(
+  exchange: Exchange,
+  servedName: string,
+  body: InspectedBody,
+): LimitGrant | Promise<LimitGrant> | null {
+  const limit = exchange.options.table.limit('model', servedName);
+  // What was taken first has the request's id.
+  return limit === undefined ? null : grant(exchange, `${exchange.requestId} ${servedName}`, [limit], body);
+}
 
-  /** OpenAI's names, which its clients and agents read. */
-  function tell(what: string, allowance: Allowance | null): void {
-    if (allowance === null) return;
-    response.setHeader(`x-ratelimit-limit-${what}`, String(allowance.limit));
-    response.setHeader(`x-ratelimit-remaining-${what}`, String(allowance.remaining));
-    response.setHeader(`x-ratelimit-reset-${what}`, `${(allowance.resetMs / 1000).toFixed(3)}s`);
+function grant(
+  { response, options }: Exchange,
+  requestId: string,
+  limits: readonly SubjectLimit[],
+  body: InspectedBody,
+): LimitGrant | Promise<LimitGrant> {
+  const request: LimitRequest = { requestId, limits, tokens: estimatedTokens(body, limits), nowMs: Date.now() };
+  const settle = (usedTokens: number) => options.limits.settle(request, usedTokens);
+  const taking = options.limits.take(request);
+  if (!(taking instanceof Promise)) return granted(response, taking, settle);
+  return taking.then((answer) => granted(response, answer, settle));
+}
+
+function granted(response: HttpResponse, answer: LimitAnswer, settle: LimitGrant['settle']): LimitGrant {
+  if (!answer.allowed) {
+    const none: Allowance = { limit: answer.limit, remaining: 0, resetMs: answer.retryAfterMs };
+    if (answer.name === 'requests_per_minute') tell(response, 'requests', none);
+    if (answer.name === 'tokens_per_minute') tell(response, 'tokens', none);
+    throw refusal(answer);
   }
+  if (!answer.checked) response.setHeader('x-cortex-limits', 'unchecked');
+  tell(response, 'requests', answer.requests);
+  tell(response, 'tokens', answer.tokens);
+  return { settle };
+}
+
+/** OpenAI's names, which its clients and agents read. */
+function tell(response: HttpResponse, what: 'requests' | 'tokens', allowance: Allowance | null): void {
+  if (allowance === null) return;
+  response.setHeader(`x-ratelimit-limit-${what}`, String(allowance.limit));
+  response.setHeader(`x-ratelimit-remaining-${what}`, String(allowance.remaining));
+  response.setHeader(`x-ratelimit-reset-${what}`, `${Math.ceil(allowance.resetMs) / 1000}s`);
 }
 
 const bytesPerToken = 4;

@@ -1,9 +1,9 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { UsageRecord } from '../../../contract/usage.ts';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { RoutingTable } from '../routing/table.ts';
 import type { Queues } from './queue.ts';
+import { overheadBounds, type RequestSeries, requestBounds, tokenBounds } from './request-tally.ts';
+import { SpreadHistogram } from './spread-histogram.ts';
 import { operationOf } from './surface.ts';
-import type { Timing } from './timing.ts';
 
 export interface MetricsOptions {
   readonly table: RoutingTable;
@@ -14,28 +14,53 @@ export interface MetricsOptions {
     depthBytes(): Promise<number>;
   };
   readonly limits: { readonly available: boolean };
+  /** What requests have come to since it was asked last. */
+  readonly drain: () => readonly RequestSeries[];
 }
-
-const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
-const tokenSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
-const overheadSeconds = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25];
 
 /**
  * What Prometheus reads. Names with gen_ai are those of OpenTelemetry's conventions for generative AI; labels take only values
  * of the routing table and of fixed lists, so that no client can make a series.
  */
 export class Metrics {
-  /** Also read for the documentation. */
+  /** This and the histograms are also read for the documentation. */
   readonly registry = new Registry();
   readonly #options: MetricsOptions;
   readonly #requests: Counter<'model' | 'endpoint' | 'outcome' | 'status'>;
   readonly #tokens: Counter<'model' | 'kind'>;
   readonly #refusals: Counter<'cause'>;
-  readonly #duration: Histogram<'gen_ai_request_model' | 'gen_ai_operation_name'>;
-  readonly #firstToken: Histogram<'gen_ai_request_model'>;
-  readonly #perToken: Histogram<'gen_ai_request_model'>;
-  readonly #queue: Histogram<'model'>;
-  readonly #overhead: Histogram;
+  readonly #duration = new SpreadHistogram({
+    name: 'gen_ai_server_request_duration_seconds',
+    help: 'From the arrival of a request to its end',
+    labelNames: ['gen_ai_request_model', 'gen_ai_operation_name'],
+    bounds: requestBounds,
+  });
+  readonly #firstToken = new SpreadHistogram({
+    name: 'gen_ai_server_time_to_first_token_seconds',
+    help: 'From the arrival of a streaming request to the first byte of its answer',
+    labelNames: ['gen_ai_request_model'],
+    bounds: requestBounds,
+  });
+  readonly #perToken = new SpreadHistogram({
+    name: 'gen_ai_server_time_per_output_token_seconds',
+    help: 'Time for each token after the first of a stream',
+    labelNames: ['gen_ai_request_model'],
+    bounds: tokenBounds,
+  });
+  readonly #queue = new SpreadHistogram({
+    name: 'cortex_queue_wait_seconds',
+    help: 'How long requests waited for a place at their model',
+    labelNames: ['model'],
+    bounds: requestBounds,
+  });
+  readonly #overhead = new SpreadHistogram({
+    name: 'cortex_gateway_overhead_seconds',
+    help: 'What the gateway itself added to a request before the engine got it',
+    labelNames: [],
+    bounds: overheadBounds,
+  });
+
+  readonly histograms = [this.#duration, this.#firstToken, this.#perToken, this.#queue, this.#overhead];
 
   constructor(options: MetricsOptions) {
     this.#options = options;
@@ -59,40 +84,6 @@ export class Metrics {
       labelNames: ['cause'],
       registers,
     });
-    this.#duration = new Histogram({
-      name: 'gen_ai_server_request_duration_seconds',
-      help: 'From the arrival of a request to its end',
-      labelNames: ['gen_ai_request_model', 'gen_ai_operation_name'],
-      buckets: seconds,
-      registers,
-    });
-    this.#firstToken = new Histogram({
-      name: 'gen_ai_server_time_to_first_token_seconds',
-      help: 'From the arrival of a streaming request to the first byte of its answer',
-      labelNames: ['gen_ai_request_model'],
-      buckets: seconds,
-      registers,
-    });
-    this.#perToken = new Histogram({
-      name: 'gen_ai_server_time_per_output_token_seconds',
-      help: 'Time for each token after the first of a stream',
-      labelNames: ['gen_ai_request_model'],
-      buckets: tokenSeconds,
-      registers,
-    });
-    this.#queue = new Histogram({
-      name: 'cortex_queue_wait_seconds',
-      help: 'How long requests waited for a place at their model',
-      labelNames: ['model'],
-      buckets: seconds,
-      registers,
-    });
-    this.#overhead = new Histogram({
-      name: 'cortex_gateway_overhead_seconds',
-      help: 'What the gateway itself added to a request before the engine got it',
-      buckets: overheadSeconds,
-      registers,
-    });
     this.#gauges();
   }
 
@@ -102,32 +93,38 @@ export class Metrics {
   }
 
   /** All metrics in Prometheus' text format. */
-  text(): Promise<string> {
-    return this.registry.metrics();
+  async text(): Promise<string> {
+    this.add(this.#options.drain());
+    const others = await this.registry.metrics();
+    return [others, ...this.histograms.map((histogram) => histogram.text())].join('\n');
   }
 
-  observe(record: UsageRecord, timing: Timing): void {
-    const model = this.#modelLabel(record.served_name);
-    const { outcome, endpoint, cause } = record;
-    this.#requests.inc({ model, endpoint, outcome, status: String(record.status) });
-    if (cause !== null) this.#refusals.inc({ cause });
-    if (record.model_id === null) return;
-    if (record.prompt_tokens > 0) this.#tokens.inc({ model, kind: 'prompt' }, record.prompt_tokens);
-    if (record.completion_tokens > 0) this.#tokens.inc({ model, kind: 'completion' }, record.completion_tokens);
-    if (record.cached_tokens > 0) this.#tokens.inc({ model, kind: 'cached' }, record.cached_tokens);
-    const labels = { gen_ai_request_model: model };
-    this.#duration.observe({ ...labels, gen_ai_operation_name: operationOf(endpoint) }, record.duration_ms / 1000);
-    this.#queue.observe({ model }, record.queue_ms / 1000);
-    this.#overhead.observe(timing.overheadMs / 1000);
-    if (!record.streamed || record.first_byte_ms === null) return;
-    this.#firstToken.observe(labels, record.first_byte_ms / 1000);
-    const others = record.completion_tokens - 1;
-    if (others > 0) this.#perToken.observe(labels, (record.duration_ms - record.first_byte_ms) / 1000 / others);
+  /** Takes in what requests have come to. */
+  add(all: readonly RequestSeries[]): void {
+    for (const series of all) {
+      const { model, endpoint, outcome, status, cause, requests } = series;
+      this.#requests.inc({ model, endpoint, outcome, status: String(status) }, requests);
+      if (cause !== null) this.#refusals.inc({ cause }, requests);
+      if (series.modelId === null) continue;
+      this.#countTokens(series);
+      const labels = { gen_ai_request_model: model };
+      this.#duration.add({ ...labels, gen_ai_operation_name: operationOf(endpoint) }, series.duration);
+      this.#queue.add({ model }, series.queue);
+      this.#overhead.add({}, series.overhead);
+      if (series.firstToken.counts.some((count) => count > 0)) this.#firstToken.add(labels, series.firstToken);
+      if (series.perToken.counts.some((count) => count > 0)) this.#perToken.add(labels, series.perToken);
+    }
   }
 
-  /** Clients choose what they ask for; only names that exist become a series. */
-  #modelLabel(servedName: string): string {
-    return this.#options.table.model(servedName) === undefined ? 'unknown' : servedName;
+  /** Requests that never came to a model. */
+  refused(cause: string, count: number): void {
+    this.#refusals.inc({ cause }, count);
+  }
+
+  #countTokens({ model, promptTokens, completionTokens, cachedTokens }: RequestSeries): void {
+    if (promptTokens > 0) this.#tokens.inc({ model, kind: 'prompt' }, promptTokens);
+    if (completionTokens > 0) this.#tokens.inc({ model, kind: 'completion' }, completionTokens);
+    if (cachedTokens > 0) this.#tokens.inc({ model, kind: 'cached' }, cachedTokens);
   }
 
   #gauges(): void {

@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ParameterRule } from '../../../contract/routing.ts';
-import { applyParameterRules } from './parameters.ts';
+import { setMember } from './json-edit.ts';
+import { changedByRules } from './parameters.ts';
 
 const apply = (body: string, rules: Record<string, ParameterRule>) => {
-  const sent = JSON.parse(body) as Record<string, unknown>;
-  return applyParameterRules(Buffer.from(body), sent, rules, 'chatty').toString();
+  const sent = new Map(Object.entries(JSON.parse(body) as Record<string, unknown>));
+  let bytes: Buffer = Buffer.from(body);
+  for (const [name, value] of changedByRules(sent, rules, 'chatty'))
+    bytes = setMember(bytes, name, value, sent.has(name));
+  return bytes.toString();
 };
 
 describe('a rule', () => {
@@ -28,6 +32,23 @@ describe('a rule', () => {
     ['lets null pass where the parameter is forbidden', '{"x":null}', { forbid: true }, '{"x":null}'],
   ])('%s', (_what, body, rule, wanted) => {
     expect(apply(body, { x: rule })).toBe(wanted);
+  });
+
+  it.each<[string, string, ParameterRule, string]>([
+    ['is lowered under its new name', '{"max_completion_tokens":9}', { max: 5 }, '{"max_completion_tokens":5}'],
+    ["is lowered under llama.cpp's", '{"n_predict":9,"max_tokens":3}', { max: 5 }, '{"n_predict":5,"max_tokens":3}'],
+    ['that is none at all is lowered', '{"max_tokens":-1}', { max: 5 }, '{"max_tokens":5}'],
+    ['is not set under a second name', '{"max_completion_tokens":3}', { default: 4 }, '{"max_completion_tokens":3}'],
+    ['is set where all its names are null', '{"n_predict":null}', { default: 4 }, '{"max_tokens":4,"n_predict":null}'],
+    ['is forced under every name', '{"n_predict":1,"max_tokens":2}', { force: 3 }, '{"n_predict":3,"max_tokens":3}'],
+    ['is forbidden under one name alone', '{"n_predict":1}', { forbid: true }, '{"n_predict":1}'],
+  ])('for the length of the answer: it %s', (_what, body, rule, wanted) => {
+    expect(apply(body, { max_tokens: rule })).toBe(wanted);
+  });
+
+  it('for the length, beside another one for it: the smaller maximum holds', () => {
+    const rules = { max_tokens: { max: 5 }, max_completion_tokens: { max: 9 } };
+    expect(apply('{"max_completion_tokens":20}', rules)).toBe('{"max_completion_tokens":5}');
   });
 
   it.each(['1', 'false', '""', '{}'])('forbids %s', (value) => {

@@ -1,33 +1,47 @@
 import { CortexError } from '../../../contract/errors.ts';
 import type { ParameterRule } from '../../../contract/routing.ts';
-import { setMember } from './json-edit.ts';
+
+/** Names of one thing, how long the answer may become: OpenAI's over the years, and llama.cpp's. Engines read several. */
+export const lengthNames = ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'n_predict'] as const;
+const isLength = (name: string): boolean => lengthNames.some((known) => known === name);
 
 /**
- * The body with an administrator's rules for the model applied; the client's other bytes stay as they are.
- * @param sent the body, parsed
+ * The parameters that an administrator's rules for the model change, with the values that they get.
+ * @param sent the client's parameters
  * @throws CortexError parameter_forbidden
  */
-export function applyParameterRules(
-  bytes: Buffer,
-  sent: Readonly<Record<string, unknown>>,
+export function changedByRules(
+  sent: ReadonlyMap<string, unknown>,
   rules: Readonly<Record<string, ParameterRule>>,
   model: string,
-): Buffer {
-  let body = bytes;
+): ReadonlyMap<string, unknown> {
+  const changed = new Map<string, unknown>();
   for (const [name, rule] of Object.entries(rules)) {
-    const has = Object.hasOwn(sent, name);
-    const value = has ? sent[name] : undefined;
-    if (rule.forbid && has && value !== null)
+    const value = sent.get(name) ?? null;
+    if (rule.forbid && value !== null)
       throw new CortexError('parameter_forbidden', { model, parameter: name }, { param: name });
-    const wanted = wantedValue(rule, value ?? undefined);
-    if (wanted !== undefined && wanted !== value) body = setMember(body, name, wanted, has);
+    for (const meant of namesOf(name, sent)) {
+      const before = changed.has(meant) ? changed.get(meant) : sent.get(meant);
+      const wanted = wantedValue(meant, rule, before ?? undefined);
+      if (wanted !== undefined && wanted !== before) changed.set(meant, wanted);
+    }
   }
-  return body;
+  return changed;
 }
 
-function wantedValue({ force, default: preset, max }: ParameterRule, value: unknown): unknown {
+/** A rule for the length holds under whichever names the client gives it. */
+function namesOf(name: string, sent: ReadonlyMap<string, unknown>): readonly string[] {
+  if (!isLength(name)) return [name];
+  const given = lengthNames.filter((other) => (sent.get(other) ?? null) !== null);
+  return given.length > 0 ? given : [name];
+}
+
+function wantedValue(name: string, { force, default: preset, max }: ParameterRule, value: unknown): unknown {
   const chosen = force ?? value ?? preset;
+  if (max === undefined) return chosen;
   // Engines read "7" as 7 (vLLM's pydantic does), so a text is no way around the maximum.
   const size = typeof chosen === 'string' ? Number(chosen) : chosen;
-  return typeof size === 'number' && max !== undefined && size > max ? max : chosen;
+  if (typeof size !== 'number') return chosen;
+  // A length below zero is none at all to llama.cpp.
+  return size > max || (size < 0 && isLength(name)) ? max : chosen;
 }

@@ -2,10 +2,11 @@ import { CortexError } from '../../../contract/errors.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { oneWriteBytes } from '../http/one-write.ts';
-import type { AnswerSink } from './engine-client/connection.ts';
-import type { EngineCall, EngineClient, EngineRequest } from './engine-client/engine-client.ts';
+import type { AnswerSink, EngineCall } from './engine-client/connection.ts';
+import type { EngineClient, EngineRequest } from './engine-client/engine-client.ts';
 import { type EngineRefusal, shapeRefusal } from './engine-refusal.ts';
 import { type ErrorShape, errorEvent } from './error-shape.ts';
+import { forgetTime, type TimeLimited, watchTime } from './time-limits.ts';
 import { AnswerMeter, StreamMeter, type TokenCounts } from './usage-meter.ts';
 
 /** In milliseconds; 0 is no limit. */
@@ -30,8 +31,8 @@ export interface RelayOptions {
   /** Another endpoint may be tried: an engine that says that it is not ready is then no answer. */
   readonly othersLeft: boolean;
   readonly response: HttpResponse;
-  /** Called once, before the first byte goes to the client; headers may be set. */
-  readonly onAnswer: () => void;
+  /** Called once, with the status, before the first byte goes to the client; headers may be set. */
+  readonly onAnswer: (status: number) => void;
   /** Called once, before the last byte goes to the client: what it has seen whole is then in the journal. */
   readonly onEnded: (end: RelayEnd) => void;
 }
@@ -75,7 +76,7 @@ export function relay(options: RelayOptions): Promise<RelayResult> {
 
 type Mode = 'waiting' | 'stream' | 'document' | 'refusal' | 'over';
 
-class Exchange implements AnswerSink {
+class Exchange implements AnswerSink, TimeLimited {
   readonly #options: RelayOptions;
   readonly #settle: (result: RelayResult) => void;
   #call: EngineCall | null = null;
@@ -89,34 +90,36 @@ class Exchange implements AnswerSink {
   #whole: Buffer | null = null;
   #refusal: Buffer[] = [];
   #refusalBytes = 0;
-  #idleTimer: NodeJS.Timeout | null = null;
-  #totalTimer: NodeJS.Timeout | null = null;
+  /** Something came, or was taken, since the time was looked at last. */
+  #moved = false;
+  #quietSinceMs: number;
+  readonly #begunAtMs: number;
   #drainAwaited = false;
   #told = false;
 
   constructor(options: RelayOptions, settle: (result: RelayResult) => void) {
     this.#options = options;
     this.#settle = settle;
+    this.#begunAtMs = performance.now();
+    this.#quietSinceMs = this.#begunAtMs;
   }
 
   begin(): void {
-    const { response, client, request, timeouts } = this.#options;
+    const { response, client, request } = this.#options;
     if (response.destroyed) {
       this.#finish(leftEarly);
       return;
     }
     response.onClose(this.#onClose);
-    if (timeouts.totalMs > 0)
-      this.#totalTimer = setTimeout(() => this.#timedOut('in all', timeouts.totalMs), timeouts.totalMs);
-    this.#await('for its first byte', timeouts.firstByteMs);
+    watchTime(this);
     this.#call = client.send(request, this);
   }
 
   onHead(status: number, headers: ReadonlyMap<string, string>): void {
-    const { response, hideUsage, timeouts, onAnswer } = this.#options;
+    const { response, hideUsage, onAnswer } = this.#options;
     this.#status = status;
     this.#headers = headers;
-    this.#await('between two pieces of its answer', timeouts.idleMs);
+    this.#moved = true;
     if (status < 200 || status > 299) {
       this.#mode = 'refusal';
       return;
@@ -128,7 +131,7 @@ class Exchange implements AnswerSink {
     }
     this.#mode = 'stream';
     this.#meter = new StreamMeter({ hideUsage });
-    onAnswer();
+    onAnswer(status);
     this.#passHeaders();
     response.setHeader('x-accel-buffering', 'no');
     response.writeHead(status);
@@ -137,7 +140,7 @@ class Exchange implements AnswerSink {
   }
 
   onData(bytes: Buffer): boolean {
-    this.#idleTimer?.refresh();
+    this.#moved = true;
     this.#firstByteAtMs ??= Date.now();
     if (this.#mode === 'stream') return this.#event(bytes);
     if (this.#mode === 'document') return this.#document(bytes);
@@ -196,18 +199,20 @@ class Exchange implements AnswerSink {
   }
 
   #document(lent: Buffer): boolean {
-    const bytes = Buffer.from(lent);
     const { response, onAnswer } = this.#options;
+    const length = this.#headers.get('content-length');
+    // `onEnd` comes now, while the bytes still stand: they need not be copied.
+    const isWhole = lent.length <= oneWriteBytes && length === String(lent.length);
+    const bytes = isWhole ? lent : Buffer.from(lent);
     if (this.#meter instanceof AnswerMeter) this.#meter.see(bytes);
     if (this.#documentBytes === 0) {
-      onAnswer();
+      onAnswer(this.#status);
       this.#passHeaders();
-      const length = this.#headers.get('content-length');
       if (length !== undefined) response.setHeader('content-length', length);
       response.writeHead(this.#status);
     }
     this.#documentBytes += bytes.length;
-    if (bytes.length <= oneWriteBytes && this.#headers.get('content-length') === String(bytes.length)) {
+    if (isWhole) {
       this.#whole = bytes;
       return true;
     }
@@ -221,8 +226,8 @@ class Exchange implements AnswerSink {
     this.#drainAwaited = true;
     this.#options.response.onDrain(() => {
       this.#drainAwaited = false;
-      this.#idleTimer?.refresh();
-      this.#call?.resume();
+      this.#moved = true;
+      this.#call?.resume(this);
     });
   }
 
@@ -242,7 +247,7 @@ class Exchange implements AnswerSink {
       this.#fail(error instanceof CortexError ? error : new CortexError('internal_error', { requestId }));
       return;
     }
-    onAnswer();
+    onAnswer(refusal.status);
     const outcome = refusal.status >= 500 ? 'engine_error' : 'client_error';
     this.#finish({
       status: refusal.status,
@@ -262,7 +267,7 @@ class Exchange implements AnswerSink {
   readonly #onClose = (): void => {
     const { response } = this.#options;
     if (response.finished || this.#mode === 'over') return;
-    this.#call?.abort();
+    this.#call?.abort(this);
     // Many clients close as soon as they have read [DONE]: they missed nothing.
     if (this.#mode === 'stream' && this.#streamMeter.done)
       this.#finish(this.#end(this.#status, this.#streamMeter.failed ? 'engine_error' : 'ok'));
@@ -289,14 +294,18 @@ class Exchange implements AnswerSink {
     response.destroy();
   }
 
-  /** Lets so much time pass before the engine counts as hung. */
-  #await(what: string, limitMs: number): void {
-    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
-    this.#idleTimer = limitMs > 0 ? setTimeout(() => this.#timedOut(what, limitMs), limitMs) : null;
+  checkTime(nowMs: number): void {
+    const { firstByteMs, idleMs, totalMs } = this.#options.timeouts;
+    if (this.#moved) this.#quietSinceMs = nowMs;
+    this.#moved = false;
+    const quietMs = this.#mode === 'waiting' ? firstByteMs : idleMs;
+    if (totalMs > 0 && nowMs - this.#begunAtMs >= totalMs) this.#timedOut('in all', totalMs);
+    else if (quietMs > 0 && nowMs - this.#quietSinceMs >= quietMs)
+      this.#timedOut(this.#mode === 'waiting' ? 'for its first byte' : 'between two pieces of its answer', quietMs);
   }
 
   #timedOut(what: string, limitMs: number): void {
-    this.#call?.abort();
+    this.#call?.abort(this);
     if (this.#drainAwaited) {
       // The engine was held back by a client that takes nothing, and must not be left alone for that.
       this.#finish(this.#end(499, 'client_gone', 'client_gone'));
@@ -338,9 +347,7 @@ class Exchange implements AnswerSink {
 
   #over(): void {
     this.#mode = 'over';
-    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
-    this.#idleTimer = null;
-    if (this.#totalTimer !== null) clearTimeout(this.#totalTimer);
+    forgetTime(this);
     this.#options.response.offClose(this.#onClose);
   }
 }

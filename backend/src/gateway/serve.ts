@@ -3,13 +3,14 @@ import { CortexError } from '../../../contract/errors.ts';
 import { servingSettings } from '../../../contract/routing.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { HttpResponse } from '../http/message.ts';
+import type { Lease, Verdict } from '../routing/balancer.ts';
 import type { RoutedModel } from '../routing/table.ts';
 import { demandScope, modelsFor } from './access.ts';
 import { affinityOf, bodyForEngine, type InspectedBody, inspectBody } from './body.ts';
 import type { Caller } from './credentials.ts';
 import type { Exchange } from './gateway.ts';
 import { type Observer, observe } from './inspect.ts';
-import { type LimitGrant, takeLimits } from './limit-grant.ts';
+import { type LimitGrant, takeLimits, takeModelLimit } from './limit-grant.ts';
 import type { Place } from './queue.ts';
 import { leftEarly, noCounts, type RelayEnd, type RelayResult, relay } from './relay.ts';
 import type { EnginePath } from './surface.ts';
@@ -26,10 +27,11 @@ interface Work {
   readonly enginePath: EnginePath;
   readonly caller: Caller;
   readonly record: Draft;
+  readonly startedAtMs: number;
   readonly timing: Timing;
   readonly trace: RequestTrace | null;
   readonly observer: Observer | null;
-  grant: LimitGrant | null;
+  readonly grants: LimitGrant[];
   told: boolean;
   /** Makes a signal that aborts when the client leaves, for those alone who have to wait. */
   readonly gone: () => AbortSignal;
@@ -50,10 +52,11 @@ export async function serve(exchange: Exchange, path: string, enginePath: Engine
     enginePath,
     caller,
     record,
+    startedAtMs,
     timing,
     trace: traces?.begin(exchange.request.headers, path, exchange.requestId, startedAtMs) ?? null,
     observer: observe(exchange.options.table, caller, exchange.request, response),
-    grant: null,
+    grants: [],
     told: false,
     gone: () => leaving(response),
   };
@@ -81,10 +84,9 @@ function leaving(response: HttpResponse): AbortSignal {
 
 /** Completes the record and gives it away, once. */
 function tell(work: Work, end: RelayEnd): void {
-  const { record, timing, enginePath, exchange } = work;
+  const { record, startedAtMs, timing, enginePath, exchange } = work;
   if (work.told) return;
   work.told = true;
-  const startedAtMs = Date.parse(record.at);
   record.status = end.status;
   record.outcome = end.outcome;
   record.cause = end.cause;
@@ -96,15 +98,16 @@ function tell(work: Work, end: RelayEnd): void {
     record.cached_tokens = end.counts.cachedTokens;
     record.estimated = end.counts.estimated;
   }
-  work.grant?.settle(record.prompt_tokens + record.completion_tokens);
+  for (const grant of work.grants) grant.settle(record.prompt_tokens + record.completion_tokens);
   work.trace?.end(record);
   work.observer?.ended(record, timing, exchange.options.onInspected);
   exchange.options.onRecord(record, timing);
+  exchange.response.after(exchange.options.whenKept);
 }
 
 const newRecord = (requestId: string, atMs: number, path: string, caller: Caller): Draft => ({
   request_id: requestId,
-  at: new Date(atMs).toISOString(),
+  at: isoTime(atMs),
   key_id: caller.keyId,
   user_id: caller.userId,
   organization_id: caller.organizationId,
@@ -126,6 +129,18 @@ const newRecord = (requestId: string, atMs: number, path: string, caller: Caller
   cause: null,
 });
 
+let isoAtMs = 0;
+let iso = '';
+
+/** Under load many requests come in one millisecond, and writing it takes longer than looking it up. */
+function isoTime(atMs: number): string {
+  if (atMs !== isoAtMs) {
+    isoAtMs = atMs;
+    iso = new Date(atMs).toISOString();
+  }
+  return iso;
+}
+
 /** Reads the request, finds who may answer it, takes its limits. */
 async function admit(work: Work): Promise<RelayEnd> {
   const { exchange, enginePath, caller, record, timing } = work;
@@ -139,18 +154,33 @@ async function admit(work: Work): Promise<RelayEnd> {
   work.observer?.asked(bytes);
   const { body, models } = findModels(work, bytes);
   const taking = takeLimits(exchange, caller, models[0].servedName, body);
-  if (taking !== null) work.grant = await taking;
+  const grant = taking instanceof Promise ? await taking : taking;
+  if (grant !== null) work.grants.push(grant);
   if (response.destroyed) return leftEarly;
   let last: CortexError | null = null;
   for (const [at, model] of models.entries()) {
     record.model_id = model.modelId;
     record.served_name = model.servedName;
+    last = at === 0 ? null : await refusedByLimit(work, model, body);
+    if (last !== null) continue;
     const result = await withPlace(work, body, model, at < models.length - 1);
     if (result.kind === 'ended') return result.end;
     last = result.error;
     if (result.kind === 'failed') break;
   }
   throw last ?? new CortexError('internal_error', { requestId: exchange.requestId });
+}
+
+/** Why a model may not answer in another's place, or null. */
+async function refusedByLimit(work: Work, { servedName }: RoutedModel, body: InspectedBody) {
+  try {
+    const taking = takeModelLimit(work.exchange, servedName, body);
+    if (taking !== null) work.grants.push(await taking);
+    return null;
+  } catch (error) {
+    if (error instanceof CortexError) return error;
+    throw error;
+  }
 }
 
 function findModels({ exchange, path, enginePath, caller, record, timing }: Work, bytes: Buffer) {
@@ -230,7 +260,7 @@ async function askEndpoints(
     const isLast = tried.size === model.endpoints.length && !othersLeft;
     let result: RelayResult | null = null;
     try {
-      result = await ask(work, body, model, lease.endpoint, !isLast);
+      result = await ask(work, body, model, lease, !isLast);
     } finally {
       lease.release(verdictOf(result));
     }
@@ -241,18 +271,21 @@ async function askEndpoints(
   return last ?? { kind: 'not-begun', error: new CortexError('engine_unreachable', { model: body.model }) };
 }
 
-function verdictOf(result: RelayResult | null): 'good' | 'bad' | 'unknown' {
+function verdictOf(result: RelayResult | null): Verdict {
   if (result === null) return 'unknown';
-  if (result.kind !== 'ended') return 'bad';
-  if (result.end.outcome === 'client_gone') return 'unknown';
-  return result.end.outcome === 'engine_error' ? 'bad' : 'good';
+  if (result.kind !== 'ended') return result.error.code === 'engine_failed' ? 'unwell' : 'bad';
+  const { outcome, cause } = result.end;
+  if (outcome === 'client_gone') return 'unknown';
+  if (outcome !== 'engine_error') return 'good';
+  // Without a cause it is an error that the engine told inside its stream.
+  return cause === null || cause === 'engine_failed' ? 'unwell' : 'bad';
 }
 
 function ask(
   work: Work,
   body: InspectedBody,
   model: RoutedModel,
-  endpoint: RoutedModel['endpoints'][number],
+  { endpoint, begun }: Lease,
   othersLeft: boolean,
 ): Promise<RelayResult> {
   const { exchange, path, enginePath, record, timing } = work;
@@ -290,7 +323,8 @@ function ask(
     othersLeft,
     response,
     onEnded: (end) => tell(work, end),
-    onAnswer: () => {
+    onAnswer: (status) => {
+      if (status < 500) begun();
       timing.engineMs = performance.now() - sentAt;
       tellTimes(response, timing, record.queue_ms);
     },

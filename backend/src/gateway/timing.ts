@@ -15,8 +15,15 @@ export const newTiming = (): Timing => ({ arrivedAtMs: performance.now(), overhe
 export function tellTimes(response: HttpResponse, timing: Timing, queueMs: number): void {
   // Where nothing was waited for, all of it was the gateway's.
   const overheadMs = timing.overheadMs > 0 ? timing.overheadMs : performance.now() - timing.arrivedAtMs;
-  const overhead = overheadMs.toFixed(2);
-  const engine = timing.engineMs === null ? '' : `, engine;dur=${timing.engineMs.toFixed(2)}`;
+  const overhead = hundredths(overheadMs);
+  const engine = timing.engineMs === null ? '' : `, engine;dur=${hundredths(timing.engineMs)}`;
   response.setHeader('x-cortex-overhead-ms', overhead);
   response.setHeader('server-timing', `gateway;dur=${overhead}, queue;dur=${queueMs}${engine}`);
+}
+
+/** As toFixed(2), by whole numbers, which are written some times faster. */
+function hundredths(value: number): string {
+  const all = Math.round(value * 100);
+  const part = all % 100;
+  return `${(all - part) / 100}.${part < 10 ? '0' : ''}${part}`;
 }

@@ -14,7 +14,7 @@ function passAll(chunks: readonly Buffer[], hideUsage: boolean) {
   return { passed, meter };
 }
 
-const lineEnd = fc.constantFrom('\n', '\r\n');
+const lineEnd = fc.constantFrom('\n', '\r\n', '\r');
 const places = fc.array(fc.nat(100_000), { maxLength: 40 });
 const content = fc.oneof(
   fc.string({ unit: 'grapheme', minLength: 1 }),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Usage, usageInDocument, usageOf } from './usage-in-json.ts';
 
 export interface TokenCounts {
   readonly promptTokens: number;
@@ -9,37 +10,6 @@ export interface TokenCounts {
   readonly estimated: boolean;
 }
 
-const tokens = z.number().int().nonnegative();
-const cached = z.object({ cached_tokens: tokens.nullish() }).nullish();
-/** OpenAI's names, and those of its Responses API and of Anthropic's messages. */
-const usage = z
-  .object({
-    prompt_tokens: tokens.optional(),
-    completion_tokens: tokens.optional(),
-    prompt_tokens_details: cached,
-    input_tokens: tokens.optional(),
-    output_tokens: tokens.optional(),
-    input_tokens_details: cached,
-    cache_read_input_tokens: tokens.nullish(),
-  })
-  .transform((told) => ({
-    prompt: told.prompt_tokens ?? told.input_tokens,
-    completion: told.completion_tokens ?? told.output_tokens,
-    cached:
-      told.prompt_tokens_details?.cached_tokens ??
-      told.input_tokens_details?.cached_tokens ??
-      told.cache_read_input_tokens ??
-      undefined,
-  }));
-type Usage = z.output<typeof usage>;
-/** It stands at the top, or inside what Anthropic's message_start and OpenAI's response.completed carry. */
-const answerWithUsage = z
-  .object({
-    usage: usage.nullish(),
-    message: z.object({ usage: usage.nullish() }).optional().catch(undefined),
-    response: z.object({ usage: usage.nullish() }).optional().catch(undefined),
-  })
-  .transform((answer) => answer.usage ?? answer.message?.usage ?? answer.response?.usage ?? undefined);
 const usageOnlyChunk = z.object({ choices: z.array(z.unknown()).length(0), usage: z.looseObject({}) });
 
 /** A whole answer is kept and parsed up to this size; of a larger one only both ends are kept and searched. */
@@ -72,7 +42,7 @@ export class AnswerMeter {
 
   counts(): TokenCounts {
     const rest = join(this.#chunks);
-    if (this.#head === null) return toCounts(parse(rest.toString('utf8'), answerWithUsage), 0);
+    if (this.#head === null) return toCounts(usageInDocument(rest.toString('latin1')), 0);
     // vLLM tells its usage last, llama.cpp's embeddings tell it first.
     const found = usageIn(rest.toString('latin1')) ?? usageIn(this.#head.toString('latin1'));
     return toCounts(found, 0);
@@ -101,6 +71,7 @@ const cr = 0x0d;
 const bringsText = /"(?:content|text|reasoning_content|reasoning|arguments|delta|thinking|partial_json)"\s*:\s*"[^"]/;
 /** The last event of each dialect. */
 const lastEvent = /^data: ?\[DONE\]|^event: ?(?:message_stop|response\.(?:completed|failed|incomplete))\s/m;
+const lastOfTranscript = 'data: {"type":"transcript.text.done"';
 const errorStart = /^(?:event: ?error\s|data: ?\{"error")/m;
 /** vLLM says this in every chunk, but only because the gateway asked for usage. */
 const nullUsageAtEnd = /\s*,\s*"usage"\s*:\s*null(?=\s*\}\s*$)/;
@@ -115,6 +86,8 @@ export class StreamMeter {
   #pending: Buffer = Buffer.alloc(0);
   #lineStart = 0;
   #searched = 0;
+  /** What became of the event that ended with the last byte, a CR, whose LF may still come. */
+  #cutCrLf: 'passed' | 'left out' | null = null;
   #gaveUp = false;
   #usage: Usage | undefined;
   #deltas = 0;
@@ -133,17 +106,38 @@ export class StreamMeter {
     const bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     const kept: Buffer[] = [];
     let start = 0;
-    // A blank line ends an event. Both line ends of the field, LF and CRLF, are understood.
-    for (let at = bytes.indexOf(lf, this.#searched); at !== -1; at = bytes.indexOf(lf, at + 1)) {
-      const isBlank = at === this.#lineStart || (at === this.#lineStart + 1 && bytes[this.#lineStart] === cr);
-      this.#lineStart = at + 1;
-      if (!isBlank) continue;
-      kept.push(this.#see(bytes.subarray(start, at + 1)));
-      start = at + 1;
+    if (this.#cutCrLf !== null && bytes[0] === lf) {
+      if (this.#cutCrLf === 'passed') kept.push(bytes.subarray(0, 1));
+      start = this.#lineStart = this.#searched = 1;
+    }
+    if (bytes.length > 0) this.#cutCrLf = null;
+    // A blank line ends an event. All line ends of the field, LF, CRLF and CR, are understood.
+    let nextLf = bytes.indexOf(lf, this.#searched);
+    let nextCr = bytes.indexOf(cr, this.#searched);
+    let searched = bytes.length;
+    while (nextLf !== -1 || nextCr !== -1) {
+      const at = nextCr === -1 || (nextLf !== -1 && nextLf < nextCr) ? nextLf : nextCr;
+      const isBlank = at === this.#lineStart;
+      const isLast = at === nextCr && at + 1 === bytes.length;
+      if (isLast && !isBlank) {
+        // Its LF may still come.
+        searched = at;
+        break;
+      }
+      const next = at === nextCr && bytes[at + 1] === lf ? at + 2 : at + 1;
+      this.#lineStart = next;
+      if (isBlank) {
+        const event = this.#see(bytes.subarray(start, next));
+        kept.push(event);
+        start = next;
+        if (isLast) this.#cutCrLf = event.length > 0 ? 'passed' : 'left out';
+      }
+      if (nextLf !== -1 && nextLf < next) nextLf = bytes.indexOf(lf, next);
+      if (nextCr !== -1 && nextCr < next) nextCr = bytes.indexOf(cr, next);
     }
     this.#pending = start === bytes.length ? nothing : Buffer.from(bytes.subarray(start));
     this.#lineStart -= start;
-    this.#searched = this.#pending.length;
+    this.#searched = searched - start;
     if (this.#pending.length > longestEventBytes) {
       // No engine writes such an event. Memory stays bounded, the bytes go on, the counts become an estimate.
       kept.push(this.#pending);
@@ -172,19 +166,21 @@ export class StreamMeter {
   #see(event: Buffer): Buffer {
     // Only ASCII is looked for, and most events have nothing more to tell: decoding each would cost more than relaying it.
     const seen = event.toString('latin1');
-    if (lastEvent.test(seen)) this.done = true;
+    // Nearly all events are one line of data: what else one may begin with need not be looked for in them.
+    const isPlain = seen.startsWith('data: {') && seen.indexOf('\n') >= seen.length - 2;
+    if (isPlain ? seen.startsWith(lastOfTranscript) : lastEvent.test(seen)) this.done = true;
     else if (bringsText.test(seen)) this.#deltas += 1;
-    if (errorStart.test(seen)) this.failed = true;
+    if (isPlain ? seen.startsWith('data: {"error"') : errorStart.test(seen)) this.failed = true;
     if (!seen.includes('"usage"')) return event;
     const text = event.toString('utf8');
     const data = text
-      .split(/\r?\n/)
+      .split(/\r\n|\r|\n/)
       .filter((line) => line.startsWith('data:'))
       .map((line) => line.slice(5).trimStart())
       .join('\n');
     if (nullUsageAtEnd.test(data)) return this.#hideUsage ? withoutNullUsage(event, text) : event;
     const json = parse(data, z.unknown());
-    const told = answerWithUsage.safeParse(json).data;
+    const told = usageOf(json);
     // Anthropic tells the prompt at the start and the completion at the end.
     if (told !== undefined)
       this.#usage = {

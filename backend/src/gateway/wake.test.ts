@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CortexError } from '../../../contract/errors.ts';
-import { GatewayUnderTest, sendJson, token } from '../../../tests/fixtures/scripted-engine.ts';
+import { eventually, GatewayUnderTest, sendJson, token } from '../../../tests/fixtures/scripted-engine.ts';
 
 describe('a model that its first request loads', () => {
   const gateway = new GatewayUnderTest();
   beforeEach(async () => {
     await gateway.start();
+    gateway.records.length = 0;
+    gateway.engine.seen.length = 0;
     gateway.table.replace({ onDemand: ['id-sleepy'] });
     gateway.table.replaceModels([
       { ...gateway.model('sleepy', { state: 'stopped', endpoints: [] }), modelId: 'id-sleepy' },
@@ -40,6 +42,31 @@ describe('a model that its first request loads', () => {
     expect(answer.status).toBe(503);
     expect(answer.headers.get('retry-after')).toBe('10');
     await answer.text();
+  });
+
+  it.each([true, false])('is waited for no more when its client leaves (stream: %s)', async (stream) => {
+    let isWaiting = false;
+    gateway.wake = (_name, gone) =>
+      new Promise((_resolve, reject) => {
+        isWaiting = true;
+        gone.addEventListener('abort', () => {
+          isWaiting = false;
+          reject(new Error('the client has gone'));
+        });
+      });
+    const leaving = new AbortController();
+    const asked = fetch(`${gateway.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token('full')}` },
+      body: JSON.stringify({ model: 'sleepy', messages: [], stream }),
+      signal: leaving.signal,
+    });
+    await eventually('it waits', () => isWaiting);
+    leaving.abort();
+    await expect(asked).rejects.toThrow();
+    expect(await gateway.record()).toMatchObject({ outcome: 'client_gone', status: 499, streamed: stream });
+    expect(isWaiting).toBe(false);
+    expect(gateway.engine.seen).toEqual([]);
   });
 
   it('is in the list of models', async () => {

@@ -78,6 +78,7 @@ class NodeRequest implements HttpRequest {
 class NodeResponse implements HttpResponse {
   readonly #response: ServerResponse;
   #see: ((bytes: Buffer) => void) | null = null;
+  #kept: ((then: () => void) => void) | null = null;
 
   constructor(response: ServerResponse) {
     this.#response = response;
@@ -119,16 +120,21 @@ class NodeResponse implements HttpResponse {
 
   write(bytes: Buffer): boolean {
     this.#see?.(bytes);
-    return this.#response.write(Buffer.from(bytes));
+    const own = Buffer.from(bytes);
+    if (this.#kept === null) return this.#response.write(own);
+    this.#kept(() => void this.#response.write(own));
+    return true;
   }
 
   end(bytes?: Buffer): void {
-    if (bytes === undefined || bytes.length === 0) {
-      this.#response.end();
-      return;
-    }
-    this.#see?.(bytes);
-    this.#response.end(bytes);
+    if (bytes !== undefined && bytes.length > 0) this.#see?.(bytes);
+    const own = bytes === undefined ? undefined : Buffer.from(bytes);
+    if (this.#kept === null) this.#response.end(own);
+    else this.#kept(() => void this.#response.end(own));
+  }
+
+  after(kept: (then: () => void) => void): void {
+    this.#kept = kept;
   }
 
   destroy(): void {

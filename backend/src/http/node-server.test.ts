@@ -107,3 +107,21 @@ it.each([
 it('HTTP/1.0 needs no Host', async () => {
   expect(await exchange('GET / HTTP/1.0\r\n\r\n')).toContain('answered');
 });
+
+it('a body that trickles is given up after its time, however often a byte comes', async () => {
+  const patient = createHttpServer((request) => void request.resume(), { requestMs: 300, checkEveryMs: 50 });
+  patient.listen(0, '127.0.0.1');
+  await once(patient, 'listening');
+  const socket = connect((patient.address() as AddressInfo).port, '127.0.0.1');
+  let text = '';
+  socket.on('error', () => undefined).on('data', (data: Buffer) => {
+    text += data.toString('latin1');
+  });
+  socket.write(`${head}Content-Length: 1000\r\n\r\n`);
+  const trickle = setInterval(() => socket.write('x'), 40);
+  await once(socket, 'close');
+  clearInterval(trickle);
+  patient.close();
+  expect(text).toMatch(/^HTTP\/1\.1 408 /);
+  expect(errorBody.parse(JSON.parse(text.slice(text.indexOf('\r\n\r\n')))).error.code).toBe('request_timeout');
+});

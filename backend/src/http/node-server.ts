@@ -8,19 +8,28 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
 /** What a client still sends after it was refused may take so long; then the connection is cut. */
 const lingerMs = 1_000;
 
+export interface ReceiveLimits {
+  /** For the whole request, its body with it: who trickles holds a connection and memory. */
+  readonly requestMs: number;
+  readonly checkEveryMs: number;
+}
+
+const receiveLimits: ReceiveLimits = { requestMs: 300_000, checkEveryMs: 30_000 };
+
 /**
  * A server that answers also what is no request with the shape of every error, and then closes the connection: what follows
  * on it can't be told apart from the refused one's body.
  */
-export function createHttpServer(handler: RequestHandler): Server {
+export function createHttpServer(handler: RequestHandler, limits = receiveLimits): Server {
   /** More than one where a client does not wait for the first answer. */
   const underWay = new WeakMap<Duplex, ServerResponse[]>();
   const refused = new WeakSet<Duplex>();
   // Without requireHostHeader: false a request without Host would get an empty 400 before the handler hears of it.
   const options = {
     keepAliveTimeout: 65_000,
-    requestTimeout: 0,
-    headersTimeout: 30_000,
+    requestTimeout: limits.requestMs,
+    headersTimeout: Math.min(30_000, limits.requestMs),
+    connectionsCheckingInterval: limits.checkEveryMs,
     requireHostHeader: false,
     // Clients that vanish without a word are noticed some 20 s later: an engine must not go on working for them.
     keepAlive: true,

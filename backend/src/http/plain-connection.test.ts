@@ -54,6 +54,31 @@ afterEach(async () => {
 const post = (path: string, body: string, ...more: string[]) =>
   [`POST ${path} HTTP/1.1`, 'Host: a', `Content-Length: ${body.length}`, ...more, '', body].join('\r\n');
 
+it('an answer that has to wait for something goes out after it, whole and once', async () => {
+  let keep: (() => void)[] = [];
+  own = (response) => {
+    response.setHeader('content-length', '6');
+    response.writeHead(200);
+    response.write(Buffer.from('be'));
+    response.after((then) => void keep.push(then));
+    const lent = Buffer.from('fore');
+    response.end(lent);
+    response.end(Buffer.from('again'));
+    lent.fill('x');
+  };
+  socket.write(post('/v1/own', '{}'));
+  await until(() => got.endsWith('be'), 'what was written before');
+  await sleep(20);
+  expect(got.endsWith('be')).toBe(true);
+  const kept = keep;
+  keep = [];
+  for (const then of kept) then();
+  await until(() => got.endsWith('before'), 'the rest');
+  socket.write(post('/v1/next', '{}'));
+  await until(() => got.includes('answer to /v1/next'), 'the next answer');
+  expect(got).not.toContain('again');
+});
+
 async function until(condition: () => boolean, what: string): Promise<void> {
   for (let waited = 0; !condition(); waited += 5) {
     if (waited > 3000) throw new Error(`not in time: ${what}; heard ${heard.join()}; got ${got}`);

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { CortexError } from '../../../contract/errors.ts';
 import type { HttpHandler, HttpRequest } from './message.ts';
-import { type PlainHead, readPlainHead } from './plain-head.ts';
-import { keepAliveSeconds, PlainResponse } from './plain-response.ts';
+import { type PlainHead, PlainHeads } from './plain-head.ts';
+import { type AnswerOwner, keepAliveSeconds, PlainResponse } from './plain-response.ts';
 
 /** A larger body is Node's to read: its sender may be refused before it has sent all. */
 const mostBodyBytes = 256 * 1024;
@@ -24,9 +24,10 @@ export interface ConnectionOwner {
  * A client's connection, for as long as its requests leave no doubt. A request is handed on when it has come whole; at the
  * first that is anything but plain the connection goes, with all its bytes unread, to Node's HTTP server.
  */
-export class PlainConnection {
+export class PlainConnection implements AnswerOwner {
   readonly socket: Socket;
   readonly #owner: ConnectionOwner;
+  readonly #heads = new PlainHeads();
   #pieces: Buffer[] = [];
   #sizeBytes = 0;
   #head: PlainHead | null = null;
@@ -65,7 +66,7 @@ export class PlainConnection {
     if (this.#sizeBytes === 0 || this.#givenUp) return;
     if (this.#head === null) {
       const first = this.#joined();
-      this.#head = readPlainHead(first);
+      this.#head = this.#heads.read(first);
       const { url = '', bodyBytes = 0 } = this.#head ?? {};
       if (this.#head === null || bodyBytes > mostBodyBytes || !this.#owner.takes(url)) {
         this.#giveUp();
@@ -76,9 +77,8 @@ export class PlainConnection {
     const wholeBytes = headBytes + bodyBytes;
     if (this.#sizeBytes < wholeBytes) return;
     const all = this.#joined();
-    const rest = all.subarray(wholeBytes);
-    this.#pieces = rest.length === 0 ? [] : [rest];
-    this.#sizeBytes = rest.length;
+    this.#sizeBytes -= wholeBytes;
+    this.#pieces = this.#sizeBytes === 0 ? [] : [all.subarray(wholeBytes)];
     this.#answer(this.#head, all.subarray(headBytes, wholeBytes));
   }
 
@@ -93,16 +93,16 @@ export class PlainConnection {
   /** @param body null where the client left while it sent it: whose request that was is still to be told */
   #answer(head: PlainHead, body: Buffer | null): void {
     this.#head = null;
-    const response = new PlainResponse(
-      this.socket,
-      () => this.#owner.closing,
-      (reusable) => this.#answered(reusable),
-    );
+    const response = new PlainResponse(this.socket, this);
     this.#response = response;
     this.#owner.handler(new PlainRequest(head, body, this.socket.remoteAddress ?? ''), response);
   }
 
-  #answered(reusable: boolean): void {
+  get closing(): boolean {
+    return this.#owner.closing;
+  }
+
+  answered(reusable: boolean): void {
     this.#response = null;
     this.#sinceMs = Date.now();
     if (!reusable || this.#owner.closing) {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readPlainHead } from './plain-head.ts';
+import { PlainHeads, readPlainHead } from './plain-head.ts';
 
 const read = (text: string) => readPlainHead(Buffer.from(text, 'latin1'));
 const post = (...lines: string[]) => `POST /v1/chat/completions HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`;
@@ -22,7 +22,6 @@ describe('a plain head', () => {
       headers: {
         host: 'a',
         authorization: 'Bearer x',
-        'content-length': '12',
         connection: 'Keep-Alive',
         'x-empty': '',
       },
@@ -70,6 +69,55 @@ describe('a plain head', () => {
     ['of a GET with a body', 'GET /v1/models HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n'],
   ])('is none %s', (_what, text) => {
     expect(read(text)).toBeNull();
+  });
+});
+
+describe('the heads of a connection', () => {
+  it('are each what they are alone, whatever came before', () => {
+    const lengths = [
+      '0',
+      '1',
+      '9',
+      '10',
+      '12',
+      '100',
+      '123456789',
+      '1234567890',
+      '01',
+      '00',
+      '',
+      '1x',
+      '1 ',
+      ' 1',
+      '-1',
+    ];
+    const others = ['', 'X-A: 1\r\n', 'X-A: 2\r\n'];
+    const texts = [
+      'GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET /v1/models HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n\r\n',
+      ...lengths.flatMap((length) =>
+        others.flatMap((other) => [
+          `POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n${other}\r\nbody`,
+          `POST /v1/x HTTP/1.1\r\nHost: a\r\n${other}Content-Length: ${length}\r\n\r\nbody`,
+          `POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n${other}`,
+        ]),
+      ),
+    ];
+    for (const first of texts)
+      for (const second of texts) {
+        const heads = new PlainHeads();
+        heads.read(Buffer.from(first));
+        expect(heads.read(Buffer.from(second)), JSON.stringify([first, second])).toEqual(read(second));
+        expect(heads.read(Buffer.from(first)), JSON.stringify([first, second, first])).toEqual(read(first));
+      }
+  });
+
+  it('are not read anew where only the length of the body differs', () => {
+    const heads = new PlainHeads();
+    const first = heads.read(Buffer.from(post('Host: a', 'Content-Length: 1')));
+    const second = heads.read(Buffer.from(post('Host: a', 'Content-Length: 20')));
+    expect(second?.bodyBytes).toBe(20);
+    expect(second?.headers).toBe(first?.headers);
   });
 });
 
@@ -144,7 +192,9 @@ describe('beside the parser of Node', () => {
       const rest = text.slice(head.headBytes + head.bodyBytes);
       await nodeReads(text.slice(0, text.length - rest.length));
       expect(heard, JSON.stringify(text)).not.toBeNull();
-      expect({ ...heard?.headers }, JSON.stringify(text)).toEqual(head.headers);
+      const { 'content-length': told, ...headers } = { ...heard?.headers };
+      expect(headers, JSON.stringify(text)).toEqual(head.headers);
+      expect(Number(told ?? 0)).toBe(head.bodyBytes);
       expect([heard?.method, heard?.url, body]).toEqual([
         head.method,
         head.url,

@@ -2,6 +2,7 @@
 export interface PlainHead {
   readonly method: 'GET' | 'POST';
   readonly url: string;
+  /** All but `content-length`: that is `bodyBytes`. */
   readonly headers: Readonly<Record<string, string>>;
   readonly headBytes: number;
   readonly bodyBytes: number;
@@ -28,6 +29,7 @@ export function readPlainHead(bytes: Buffer): PlainHead | null {
   const [line, method, url] = requestLine.exec(text) ?? [];
   if (line === undefined || url === undefined) return null;
   const headers: Record<string, string> = {};
+  let told: string | undefined;
   fieldLine.lastIndex = line.length;
   while (fieldLine.lastIndex < text.length) {
     const [, written, value = ''] = fieldLine.exec(text) ?? [];
@@ -35,12 +37,71 @@ export function readPlainHead(bytes: Buffer): PlainHead | null {
     const name = written.toLowerCase();
     // Twice is one too many of most; `in`, because a name may be that of what every object has.
     if (name in headers || special.has(name)) return null;
-    headers[name] = value;
+    if (name !== 'content-length') headers[name] = value;
+    else if (told === undefined) told = value;
+    else return null;
   }
-  const { host, connection, 'content-length': told } = headers;
+  const { host, connection } = headers;
   if (host === undefined) return null;
   if (connection !== undefined && connection.toLowerCase() !== 'keep-alive') return null;
   if (method === 'GET') return told === undefined ? { method, url, headers, headBytes: end + 4, bodyBytes: 0 } : null;
   if (told === undefined || !length.test(told)) return null;
   return { method: 'POST', url, headers, headBytes: end + 4, bodyBytes: Number(told) };
+}
+
+const digit0 = 0x30;
+const mostDigits = 9;
+const lengthField = /\r\ncontent-length:[ \t]*/i;
+
+/**
+ * The heads of one connection. A client mostly sends the same one again but for the body's length, and what is the same byte
+ * for byte means the same: it is not read anew, and its `headers` are the same object.
+ */
+export class PlainHeads {
+  #head: PlainHead | null = null;
+  #last: Buffer = Buffer.alloc(0);
+  /** Of the last head, where the digits of its length stand: both its end where it has none. */
+  #digitsStart = 0;
+  #digitsEnd = 0;
+
+  /** As `readPlainHead`. */
+  read(bytes: Buffer): PlainHead | null {
+    return this.#again(bytes) ?? this.#anew(bytes);
+  }
+
+  #anew(bytes: Buffer): PlainHead | null {
+    const head = readPlainHead(bytes);
+    if (head === null) return null;
+    const text = bytes.toString('latin1', 0, head.headBytes);
+    const field = head.method === 'POST' ? lengthField.exec(text) : null;
+    // A copy: a view would keep the body as well.
+    this.#last = Buffer.from(text, 'latin1');
+    this.#head = head;
+    this.#digitsStart = field === null ? text.length : field.index + field[0].length;
+    this.#digitsEnd = field === null ? text.length : this.#digitsStart + String(head.bodyBytes).length;
+    return head;
+  }
+
+  #again(bytes: Buffer): PlainHead | null {
+    const [head, last, start] = [this.#head, this.#last, this.#digitsStart];
+    if (head === null || bytes.length < start || bytes.compare(last, 0, start, 0, start) !== 0) return null;
+    if (start === last.length) return head;
+    let end = start;
+    let bodyBytes = 0;
+    for (let digit = digitAt(bytes, end); digit !== -1; digit = digitAt(bytes, end)) {
+      bodyBytes = bodyBytes * 10 + digit;
+      end += 1;
+    }
+    if (end === start || end - start > mostDigits || (end - start > 1 && bytes[start] === digit0)) return null;
+    const headBytes = end + last.length - this.#digitsEnd;
+    if (bytes.length < headBytes || bytes.compare(last, this.#digitsEnd, last.length, end, headBytes) !== 0)
+      return null;
+    return bodyBytes === head.bodyBytes ? head : { ...head, headBytes, bodyBytes };
+  }
+}
+
+/** -1 where there is none. */
+function digitAt(bytes: Buffer, at: number): number {
+  const digit = (bytes[at] ?? 0) - digit0;
+  return digit >= 0 && digit <= 9 ? digit : -1;
 }

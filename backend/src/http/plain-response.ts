@@ -19,33 +19,38 @@ function dated(): string {
   return dateLine;
 }
 
+/** Whose answer it is. */
+export interface AnswerOwner {
+  /** This is to be the last answer on the connection. */
+  readonly closing: boolean;
+  /** The answer is complete, or else cannot be completed and the connection is not usable. */
+  answered(reusable: boolean): void;
+}
+
 /**
  * The answer to a plain request. Node's own writes head, length, piece and line ends as parts of their own, which was a third
  * of what relaying costs; here all that is ready goes out as one text and one write.
  */
 export class PlainResponse implements HttpResponse {
   readonly #socket: Socket;
-  readonly #headers = new Map<string, string>();
-  readonly #onOver: (reusable: boolean) => void;
-  readonly #closing: () => boolean;
+  readonly #owner: AnswerOwner;
+  /** Name, value, name, value: some ten, in which looking is quicker than in a map. */
+  readonly #headers: string[] = [];
   #closeListeners: (() => void)[] = [];
   #see: ((bytes: Buffer) => void) | null = null;
+  #kept: ((then: () => void) => void) | null = null;
   /** The head until it is sent. */
   #head = '';
   #chunked = false;
   #lasting = true;
+  #ended = false;
   #over = false;
   headersSent = false;
   finished = false;
 
-  /**
-   * @param closing whether this is to be the last answer on its connection
-   * @param onOver the answer is complete, or else cannot be completed and the connection is not usable
-   */
-  constructor(socket: Socket, closing: () => boolean, onOver: (reusable: boolean) => void) {
+  constructor(socket: Socket, owner: AnswerOwner) {
     this.#socket = socket;
-    this.#closing = closing;
-    this.#onOver = onOver;
+    this.#owner = owner;
   }
 
   get destroyed(): boolean {
@@ -54,24 +59,29 @@ export class PlainResponse implements HttpResponse {
 
   setHeader(name: string, value: string): void {
     if (unfit.test(value)) throw new TypeError(`the header ${name} holds what no header may`);
-    this.#headers.set(name, value);
+    const at = this.#indexOf(name);
+    if (at === -1) this.#headers.push(name, value);
+    else this.#headers[at + 1] = value;
   }
 
   hasHeader(name: string): boolean {
-    return this.#headers.has(name);
+    return this.#indexOf(name) !== -1;
   }
 
   headers(): Record<string, string> {
-    return Object.fromEntries(this.#headers);
+    const found: Record<string, string> = {};
+    for (let at = 0; at < this.#headers.length; at += 2) found[this.#headers[at] ?? ''] = this.#headers[at + 1] ?? '';
+    return found;
   }
 
   writeHead(status: number): void {
     if (this.headersSent) throw new Error('the head is sent already');
     this.headersSent = true;
-    this.#chunked = !this.#headers.has('content-length');
-    this.#lasting = !this.#closing();
+    this.#chunked = !this.hasHeader('content-length');
+    this.#lasting = !this.#owner.closing;
+    const headers = this.#headers;
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
-    for (const [name, value] of this.#headers) head += `${name}: ${value}\r\n`;
+    for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`;
     head += dated();
     head += this.#lasting
       ? `connection: keep-alive\r\nkeep-alive: timeout=${keepAliveSeconds}\r\n`
@@ -86,20 +96,25 @@ export class PlainResponse implements HttpResponse {
   }
 
   write(bytes: Buffer): boolean {
-    if (this.#over) return false;
+    if (this.#over || this.#ended) return false;
     if (bytes.length === 0) return true;
     this.#see?.(bytes);
     return this.#put(bytes, '');
   }
 
   end(bytes?: Buffer): void {
-    if (this.#over) return;
+    if (this.#over || this.#ended) return;
+    this.#ended = true;
     if (bytes !== undefined && bytes.length > 0) {
       this.#see?.(bytes);
       this.#put(bytes, this.#chunked ? '0\r\n\r\n' : '');
     } else if (this.#chunked || this.#head !== '') this.#put(null, this.#chunked ? '0\r\n\r\n' : '');
-    this.finished = true;
-    this.#close(this.#lasting);
+    if (this.#kept === null) this.#finish();
+    else this.#kept(() => this.#finish());
+  }
+
+  after(kept: (then: () => void) => void): void {
+    this.#kept = kept;
   }
 
   destroy(): void {
@@ -121,11 +136,17 @@ export class PlainResponse implements HttpResponse {
   }
 
   offClose(listener: () => void): void {
-    this.#closeListeners = this.#closeListeners.filter((other) => other !== listener);
+    const at = this.#closeListeners.indexOf(listener);
+    if (at !== -1) this.#closeListeners.splice(at, 1);
   }
 
   observe(see: (bytes: Buffer) => void): void {
     this.#see = see;
+  }
+
+  #indexOf(name: string): number {
+    for (let at = 0; at < this.#headers.length; at += 2) if (this.#headers[at] === name) return at;
+    return -1;
   }
 
   #put(bytes: Buffer | null, behind: string): boolean {
@@ -133,14 +154,22 @@ export class PlainResponse implements HttpResponse {
     const after = bytes !== null && this.#chunked ? `\r\n${behind}` : behind;
     this.#head = '';
     const socket = this.#socket;
-    if (bytes === null) return socket.write(before + after, 'latin1');
-    if (bytes.length <= oneWriteBytes) return socket.write(before + bytes.toString('latin1') + after, 'latin1');
-    socket.cork();
-    if (before !== '') socket.write(before, 'latin1');
-    let keepsUp = socket.write(Buffer.from(bytes));
-    if (after !== '') keepsUp = socket.write(after, 'latin1');
-    socket.uncork();
-    return keepsUp;
+    if (bytes === null || bytes.length <= oneWriteBytes) {
+      const text = before + (bytes?.toString('latin1') ?? '') + after;
+      if (this.#kept === null) return socket.write(text, 'latin1');
+      this.#kept(() => void (this.#over || socket.write(text, 'latin1')));
+      return true;
+    }
+    const own = Buffer.from(bytes);
+    if (this.#kept === null) return writeParts(socket, before, own, after);
+    this.#kept(() => void (this.#over || writeParts(socket, before, own, after)));
+    return true;
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.finished = true;
+    this.#close(this.#lasting);
   }
 
   #close(reusable: boolean): void {
@@ -148,6 +177,15 @@ export class PlainResponse implements HttpResponse {
     const listeners = this.#closeListeners;
     this.#closeListeners = [];
     for (const listener of listeners) listener();
-    this.#onOver(reusable);
+    this.#owner.answered(reusable);
   }
+}
+
+function writeParts(socket: Socket, before: string, bytes: Buffer, after: string): boolean {
+  socket.cork();
+  if (before !== '') socket.write(before, 'latin1');
+  let keepsUp = socket.write(bytes);
+  if (after !== '') keepsUp = socket.write(after, 'latin1');
+  socket.uncork();
+  return keepsUp;
 }

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { Circuit, type CircuitState } from './circuit.ts';
 import type { Endpoint } from './table.ts';
 
-/** How a request at an endpoint ended, for the endpoint's health. */
-export type Verdict = 'good' | 'bad' | 'unknown';
+/** How a request at an endpoint ended, for the endpoint's health. `unwell`: it answered, with an error of its own. */
+export type Verdict = 'good' | 'unwell' | 'bad' | 'unknown';
 
 export interface Lease {
   readonly endpoint: Endpoint;
+  /** The answer has begun. */
+  readonly begun: () => void;
   /** Once, when the request has ended. */
   readonly release: (verdict: Verdict) => void;
 }
@@ -26,7 +28,8 @@ export class Balancer {
 
   /**
    * The endpoint for a request: the one that its affinity names while that has not much more than its share, else the one
-   * with the fewest requests under way. Undefined where no endpoint is worth asking now.
+   * with the fewest requests under way. Undefined where no endpoint is worth asking now. One that answers with errors is asked
+   * where there is no better: the fault may lie in what one client sends, and must not shut out the others.
    * @param affinity what requests have in common that should meet the same cache; null is nothing
    */
   acquire(
@@ -35,20 +38,23 @@ export class Balancer {
     tried: ReadonlySet<string>,
     nowMs: number,
   ): Lease | undefined {
-    const open = endpoints.filter((endpoint) => !tried.has(endpoint.id) && this.#of(endpoint).circuit.allows(nowMs));
-    const [first, ...others] = open;
+    const untried = endpoints.filter((endpoint) => !tried.has(endpoint.id));
+    const allowed = untried.filter((endpoint) => this.#of(endpoint).circuit.allows(nowMs));
+    const open = allowed.length > 0 ? allowed : untried.filter((endpoint) => this.#of(endpoint).circuit.answers);
+    const first = open[0];
     if (first === undefined) return undefined;
-    const chosen = others.length === 0 ? first : this.#choose(open, affinity);
+    const chosen = open.length === 1 ? first : this.#choose(open, affinity);
     const watched = this.#of(chosen);
     watched.outstanding += 1;
     const attempt = watched.circuit.begin(nowMs);
     return {
       endpoint: chosen,
+      begun: attempt.begun,
       release: (verdict) => {
         watched.outstanding -= 1;
         if (verdict === 'good') attempt.succeeded();
-        else if (verdict === 'bad') attempt.failed(Date.now());
-        else attempt.forgotten();
+        else if (verdict === 'unknown') attempt.forgotten();
+        else attempt.failed(Date.now(), verdict === 'unwell');
       },
     };
   }
@@ -74,10 +80,8 @@ export class Balancer {
   /** What an active check found. */
   checked(endpoint: Endpoint, isGood: boolean, nowMs: number): void {
     const { circuit } = this.#of(endpoint);
-    if (!circuit.allows(nowMs)) return;
-    const attempt = circuit.begin(nowMs);
-    if (isGood) attempt.succeeded();
-    else attempt.failed(nowMs);
+    if (isGood) circuit.found(nowMs);
+    else if (circuit.allows(nowMs)) circuit.begin(nowMs).failed(nowMs, false);
   }
 
   #choose(endpoints: readonly Endpoint[], affinity: string | null): Endpoint {

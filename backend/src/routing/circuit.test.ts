@@ -4,7 +4,7 @@ import { Circuit } from './circuit.ts';
 import type { Endpoint } from './table.ts';
 
 const failed = (circuit: Circuit, times: number, nowMs: number) => {
-  for (let time = 0; time < times; time += 1) circuit.begin(nowMs).failed(nowMs);
+  for (let time = 0; time < times; time += 1) circuit.begin(nowMs).failed(nowMs, false);
 };
 
 describe('an endpoint', () => {
@@ -21,10 +21,32 @@ describe('an endpoint', () => {
     expect(circuit.state(2000)).toBe('closed');
   });
 
+  it('is open to all as soon as the answer of its trial begins, however long that lasts', () => {
+    const circuit = new Circuit();
+    failed(circuit, 3, 0);
+    const trial = circuit.begin(2000);
+    trial.begun();
+    expect([circuit.allows(2000), circuit.state(2000)]).toEqual([true, 'closed']);
+    trial.failed(3000, false);
+    expect(circuit.state(3000)).toBe('closed');
+    failed(circuit, 2, 3000);
+    expect(circuit.state(3000)).toBe('open');
+  });
+
+  it('is open to all when an active check finds it, though its trial still waits, but not before its time', () => {
+    const circuit = new Circuit();
+    failed(circuit, 3, 0);
+    circuit.found(1999);
+    expect(circuit.state(1999)).toBe('open');
+    circuit.begin(2000);
+    circuit.found(2001);
+    expect([circuit.allows(2001), circuit.state(2001)]).toEqual([true, 'closed']);
+  });
+
   it('is left alone for twice as long when the trial fails', () => {
     const circuit = new Circuit();
     failed(circuit, 3, 0);
-    circuit.begin(2000).failed(2000);
+    circuit.begin(2000).failed(2000, false);
     expect([circuit.allows(5999), circuit.allows(6000)]).toEqual([false, true]);
   });
 
@@ -35,7 +57,7 @@ describe('an endpoint', () => {
     circuit.begin(2000);
     early[0]?.forgotten();
     expect(circuit.allows(2000)).toBe(false);
-    early[1]?.failed(2000);
+    early[1]?.failed(2000, false);
     early[2]?.succeeded();
     expect([circuit.allows(2000), circuit.state(2000)]).toEqual([false, 'half-open']);
   });
@@ -68,6 +90,20 @@ describe('the balancer', () => {
     expect(balancer.acquire([a], null, none, Date.now())).toBeUndefined();
     balancer.keepOnly([]);
     expect(balancer.acquire([a], null, none, Date.now())).toBeDefined();
+  });
+
+  it('asks one that only answers with errors when there is no better, and one that is silent never', () => {
+    const balancer = new Balancer();
+    const fail = (id: string, verdict: 'unwell' | 'bad') => {
+      for (let number = 0; number < 3; number += 1) balancer.acquire([endpoint(id)], null, none, 0)?.release(verdict);
+    };
+    const asked = () => balancer.acquire(three, null, none, Date.now())?.endpoint.id;
+    fail('a', 'unwell');
+    fail('b', 'bad');
+    expect(asked()).toBe('c');
+    fail('c', 'bad');
+    expect([asked(), asked()]).toEqual(['a', 'a']);
+    expect(balancer.acquire(three, null, new Set(['a']), Date.now())).toBeUndefined();
   });
 
   it('sends what has a session in common to one place, until that has more than its share', () => {

@@ -4,21 +4,25 @@ const longestOpenMs = 60_000;
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
-/** How one request at the endpoint ended: one of the three, once. */
+/** One request at the endpoint. How it ended is one of the last three, once. */
 export interface Attempt {
+  /** Its answer has begun. */
+  begun(): void;
   succeeded(): void;
-  failed(nowMs: number): void;
+  /** @param answered with an error: somebody is there */
+  failed(nowMs: number, answered: boolean): void;
   /** It told nothing of the endpoint: its client had left. */
   forgotten(): void;
 }
 
 /**
  * Whether an endpoint is worth asking. After three failures in a row it is left alone for a while; then one request is let
- * through, and its end alone decides: those that began before speak of another time. Each time that it fails the while
- * doubles, up to a minute.
+ * through, and it alone decides: those that began before speak of another time. That its answer begins is enough, as a
+ * stream may last for minutes. Each time that it fails the while doubles, up to a minute.
  */
 export class Circuit {
   #failures = 0;
+  #answered = false;
   #openUntilMs = 0;
   #openMs = firstOpenMs;
   #trial: Attempt | null = null;
@@ -34,14 +38,29 @@ export class Circuit {
     return state === 'closed' || (state === 'half-open' && this.#trial === null);
   }
 
+  /** It failed last with an answer of its own, not by silence. */
+  get answers(): boolean {
+    return this.#answered;
+  }
+
+  /** An active check found it: others need not wait for the trial to end. */
+  found(nowMs: number): void {
+    if (this.state(nowMs) !== 'open') this.#close();
+  }
+
   /** A request is sent. */
   begin(nowMs: number): Attempt {
     const attempt: Attempt = {
+      begun: () => {
+        if (this.#trial === attempt) this.#close();
+      },
       succeeded: () => {
         if (this.#counts(attempt)) this.#close();
       },
-      failed: (atMs) => {
-        if (this.#counts(attempt)) this.#failed(attempt, atMs);
+      failed: (atMs, answered) => {
+        if (!this.#counts(attempt)) return;
+        this.#answered = answered;
+        this.#failed(attempt, atMs);
       },
       forgotten: () => {
         if (this.#trial === attempt) this.#trial = null;

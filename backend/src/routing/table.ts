@@ -103,7 +103,7 @@ export class RoutingTable {
   #sessions: ReadonlyMap<string, SessionEntry> = new Map();
   #models: ReadonlyMap<string, RoutedModel> = new Map();
   #aliases: ReadonlyMap<string, Alias> = new Map();
-  #limits: ReadonlyMap<string, SubjectLimit> = new Map();
+  #limits: ReadonlyMap<LimitSubject, ReadonlyMap<string, SubjectLimit>> = new Map();
   readonly #listeners = new Set<(parts: Partial<TableParts>) => void>();
 
   get parts(): TableParts {
@@ -116,7 +116,7 @@ export class RoutingTable {
     if (parts.sessions) this.#sessions = new Map(parts.sessions.map((entry) => [entry.hash, entry]));
     if (parts.models || parts.externals) this.#models = mergeModels(this.#parts);
     if (parts.aliases) this.#aliases = new Map(parts.aliases.map((entry) => [entry.name, entry]));
-    if (parts.limits) this.#limits = new Map(parts.limits.map((entry) => [`${entry.subject} ${entry.id}`, entry]));
+    if (parts.limits) this.#limits = bySubject(parts.limits);
     for (const listener of this.#listeners) listener(parts);
   }
 
@@ -172,12 +172,21 @@ export class RoutingTable {
   }
 
   limit(subject: LimitSubject, id: string): SubjectLimit | undefined {
-    return this.#limits.get(`${subject} ${id}`);
+    return this.#limits.get(subject)?.get(id);
   }
 
   serving(servedName: string): ServingSettings | undefined {
     return this.#parts.serving[servedName];
   }
+}
+
+function bySubject(limits: readonly SubjectLimit[]): Map<LimitSubject, Map<string, SubjectLimit>> {
+  const found = new Map<LimitSubject, Map<string, SubjectLimit>>();
+  for (const limit of limits) {
+    const ofSubject = found.get(limit.subject) ?? new Map<string, SubjectLimit>();
+    found.set(limit.subject, ofSubject.set(limit.id, limit));
+  }
+  return found;
 }
 
 const wakeable: ReadonlySet<ModelState> = new Set(['stopped', 'stopping', 'pulling', 'starting', 'loading']);

@@ -83,6 +83,42 @@ describe('the usage journal', () => {
     expect((await stat(join(dir, (await segments())[0] ?? ''))).mode & 0o077).toBe(0);
   });
 
+  it('calls back when all that was appended is in the file, and at once where nothing is on its way', async () => {
+    const ends = await open();
+    const seen: string[] = [];
+    const look = async (what: string) => {
+      const [name = ''] = await segments();
+      const text = await readFile(join(dir, name), 'utf8');
+      seen.push(`${what}: ${text.split('\n').length - 1}`);
+    };
+    const kept = (then: () => void) => new Promise<void>((resolve) => ends.journal.whenKept(() => resolve(then())));
+    let isAtOnce = false;
+    ends.journal.whenKept(() => {
+      isAtOnce = true;
+    });
+    expect(isAtOnce).toBe(true);
+    ends.journal.append(record('a'));
+    ends.journal.append(record('b'));
+    const first = kept(() => seen.push('first'));
+    const second = kept(() => seen.push('second'));
+    ends.journal.append(record('c'));
+    expect(seen).toEqual([]);
+    await Promise.all([first, second]);
+    await look('lines');
+    expect(seen).toEqual(['first', 'second', 'lines: 3']);
+    await ends.journal.close();
+  });
+
+  it('calls back as well where the disk takes nothing', async () => {
+    const ends = await open(2 * lineBytes);
+    await appendAll(ends, names(3));
+    await rm(dir, { recursive: true });
+    ends.journal.append(record('x'));
+    await new Promise<void>((resolve) => ends.journal.whenKept(resolve));
+    expect(ends.journal.ok).toBe(false);
+    await ends.journal.close();
+  });
+
   it('goes on after a restart where the database stopped', async () => {
     const first = await open();
     await appendAll(first, names(10));

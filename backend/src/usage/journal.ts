@@ -32,14 +32,19 @@ interface OpenSegment {
 
 /**
  * The usage journal: one JSON line a request, appended to a file before the database hears of it (`JournalReader`).
- * Invariants: a line is handed to the system before `append` returns, so it survives the end of this process; it is synced
- * to disk at most a second later; a file never gets shorter, so that another process may read while this one appends.
+ * Invariants: a line is handed to the system before `whenKept` calls back, so it survives the end of this process; it is
+ * synced to disk at most a second later; a file never gets shorter, so that another process may read while this one appends.
+ * All that is appended in one turn of the event loop is one write.
  */
 export class UsageJournal implements JournalState {
   readonly #dir: string;
   readonly #logger: JournalLogger;
   readonly #segmentLimitBytes: number;
   #segment: OpenSegment;
+  /** What was appended in this turn, and who waits for it. */
+  #lines: string[] = [];
+  #thens: (() => void)[] = [];
+  #turnEnd: NodeJS.Immediate | null = null;
   #waiting: string[] = [];
   #dropped = 0;
   #writing: Promise<void> | null = null;
@@ -82,25 +87,30 @@ export class UsageJournal implements JournalState {
 
   /** Takes a record. Never waits for the disk and never throws: the request path goes on. */
   append(record: UsageRecord): void {
-    if (this.#waiting.length >= waitingLimit) {
+    if (this.#waiting.length + this.#lines.length >= waitingLimit) {
       this.#dropped += 1;
       return;
     }
-    const line = `${JSON.stringify(record)}\n`;
-    if (this.ok && this.#writing === null && this.#appendNow(line)) return;
-    this.#waiting.push(line);
-    if (this.#retry === null) this.#writing ??= this.#write();
+    this.#lines.push(`${JSON.stringify(record)}\n`);
+    this.#turnEnd ??= setImmediate(this.#endTurn);
+  }
+
+  /** Calls back when all that was appended is in the file, or the file can't take it now; at once where nothing is on its way. */
+  whenKept(then: () => void): void {
+    if (this.#turnEnd === null && this.#thens.length === 0) then();
+    else this.#thens.push(then);
   }
 
   /** Resolves when all that was appended is in the file, or the file can't take it now. */
   async flush(): Promise<void> {
+    this.#endTurn();
     await this.#writing;
   }
 
   /** Tries once more to write what waits. */
   async close(): Promise<void> {
     clearInterval(this.#syncTimer);
-    await this.#writing;
+    await this.flush();
     if (this.#waiting.length > 0) await this.#write();
     if (this.#retry !== null) clearTimeout(this.#retry);
     const lost = this.#waiting.length + this.#dropped;
@@ -109,15 +119,34 @@ export class UsageJournal implements JournalState {
     await this.#segment.file.close();
   }
 
+  readonly #endTurn = (): void => {
+    if (this.#turnEnd !== null) clearImmediate(this.#turnEnd);
+    this.#turnEnd = null;
+    const lines = this.#lines;
+    this.#lines = [];
+    if (lines.length > 0 && !(this.ok && this.#writing === null && this.#appendNow(lines))) {
+      this.#waiting = this.#waiting.concat(lines);
+      if (this.#retry === null) this.#writing ??= this.#write();
+    }
+    if (this.#writing === null) this.#callBack();
+    else void this.#writing.then(() => this.#callBack());
+  };
+
+  #callBack(): void {
+    const thens = this.#thens;
+    this.#thens = [];
+    for (const then of thens) then();
+  }
+
   /** Some microseconds, as the system only copies it; false where the slow way has to be taken. */
-  #appendNow(line: string): boolean {
+  #appendNow(lines: string[]): boolean {
     if (this.#waiting.length > 0 || this.#segment.sizeBytes > this.#segmentLimitBytes) return false;
-    const bytes = Buffer.from(line);
+    const bytes = Buffer.from(lines.join(''));
     try {
       // The next write goes on where this one stopped.
       if (writeSync(this.#segment.file.fd, bytes) !== bytes.length) throw new Error('the disk took only a part');
     } catch (error) {
-      this.#waiting.push(line);
+      this.#waiting = lines;
       this.#failed(error);
       return true;
     }

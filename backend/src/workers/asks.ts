@@ -1,8 +1,7 @@
 import type { LimitSubject } from '../../../contract/routing.ts';
-import type { UsageRecord } from '../../../contract/usage.ts';
 import type { LimitAnswer } from '../gateway/limits.ts';
 import type { QueueRules } from '../gateway/queue.ts';
-import type { Timing } from '../gateway/timing.ts';
+import type { RequestSeries } from '../gateway/request-tally.ts';
 import type { WakeRules } from '../routing/waker.ts';
 
 /*
@@ -42,8 +41,10 @@ export type Ask =
   | EnterAsk
   /** Gives the place back, or waits for it no more. */
   | { readonly ask: 'leave'; readonly id: number }
-  /** It is in the worker's journal already; this is for the metrics. */
-  | { readonly ask: 'count'; readonly record: UsageRecord; readonly timing: Timing };
+  /** How many requests never came to a model, by the code of the error; this and the next are for the metrics. */
+  | { readonly ask: 'refused'; readonly counts: Readonly<Record<string, number>> }
+  /** What requests have come to since the last one; their records are in the worker's journal already. */
+  | { readonly ask: 'tally'; readonly series: readonly RequestSeries[] };
 
 export type PlaceAnswer =
   | { readonly entered: true; readonly position: number; readonly waitedMs: number }

@@ -22,10 +22,19 @@ function worker(first: { limits: MemoryLimits; queues: Queues }) {
     return JSON.parse(JSON.stringify(all)) as T[];
   };
   const answers = new Bundle<Answer>((all) => asked.answered(carried(all)));
-  const desk = new Desk({ table, ...first, waker, onRecord: () => undefined }, (answer) => answers.add(answer));
+  const refused: [string, number][] = [];
+  const heard = { onTally: () => undefined, onRefused: (...counted: [string, number]) => void refused.push(counted) };
+  const desk = new Desk({ table, ...first, waker, ...heard }, (answer) => answers.add(answer));
   const asks = new Bundle<Ask>((all) => desk.take(carried(all)));
   const asked = new Asked((ask) => asks.add(ask));
-  return { limits: new SharedLimits(asked), queues: new SharedQueues(asked), desk, messages: () => messages };
+  return {
+    limits: new SharedLimits(asked),
+    queues: new SharedQueues(asked),
+    desk,
+    asks,
+    refused,
+    messages: () => messages,
+  };
 }
 
 describe('workers', () => {
@@ -115,6 +124,15 @@ describe('workers', () => {
     expect(place).toMatchObject({ position: 0 });
     expect(one.queues.running).toEqual({ m: 1 });
     expect(one.messages()).toBe(0);
+  });
+
+  it('tell what they refused, summed up', async () => {
+    one.asks.add({ ask: 'refused', counts: { invalid_api_key: 3, route_not_found: 1 } });
+    await vi.waitFor(() => expect(one.refused).toHaveLength(2));
+    expect(one.refused).toEqual([
+      ['invalid_api_key', 3],
+      ['route_not_found', 1],
+    ]);
   });
 
   it('are limited no more by a limit that was removed', async () => {

@@ -1,8 +1,7 @@
 import { CortexError } from '../../../contract/errors.ts';
-import type { UsageRecord } from '../../../contract/usage.ts';
 import type { LimitRequest, LimitStore } from '../gateway/limits.ts';
 import type { Place, Queues } from '../gateway/queue.ts';
-import type { Timing } from '../gateway/timing.ts';
+import type { RequestSeries } from '../gateway/request-tally.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import type { ModelWaker } from '../routing/waker.ts';
 import type { Answer, Ask, EnterAsk, Refusal, TakeAsk, WakeAsk } from './asks.ts';
@@ -12,7 +11,8 @@ export interface DeskOptions {
   readonly limits: LimitStore;
   readonly queues: Queues;
   readonly waker: ModelWaker;
-  readonly onRecord: (record: UsageRecord, timing: Timing) => void;
+  readonly onTally: (series: readonly RequestSeries[]) => void;
+  readonly onRefused: (cause: string, count: number) => void;
 }
 
 /** Where the first process gives one worker what it asks for, and takes all of it back when that worker has died. */
@@ -36,7 +36,9 @@ export class Desk {
       else if (ask.ask === 'enter') void this.#enter(ask);
       else if (ask.ask === 'wake') void this.#wake(ask);
       else if (ask.ask === 'leave') this.#leave(ask.id);
-      else this.#options.onRecord(ask.record, ask.timing);
+      else if (ask.ask === 'refused')
+        for (const [cause, count] of Object.entries(ask.counts)) this.#options.onRefused(cause, count);
+      else this.#options.onTally(ask.series);
     }
   }
 

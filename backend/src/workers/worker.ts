@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { EngineClient } from '../gateway/engine-client/engine-client.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { checkEndpoints } from '../gateway/health-checks.ts';
+import { RequestTally } from '../gateway/request-tally.ts';
 import { openTraces } from '../gateway/traces.ts';
 import { createHttpServer } from '../http/node-server.ts';
 import { takePlainRequests } from '../http/plain-requests.ts';
@@ -30,9 +31,13 @@ const logger = {
   error: (details: object, message: string) => send({ kind: 'log', level: 'error', details: plain(details), message }),
 };
 const stateMs = 1000;
+const tallyMs = 100;
 const table = new RoutingTable();
 const asks = new Bundle<Ask>((all) => send({ kind: 'asks', asks: all }));
 const asked = new Asked((ask) => asks.add(ask));
+const tally = new RequestTally(table);
+/** Requests that never came to a model, by the code of the error. */
+const refused = new Map<string, number>();
 let stop: (graceMs: number) => void = () => process.exit(0);
 
 process.on('message', (message: ToWorker) => {
@@ -54,6 +59,7 @@ async function listen(setup: WorkerSetup): Promise<void> {
   const client = new EngineClient();
   const balancer = new Balancer();
   tellState(journal, queues, balancer);
+  setInterval(tellTally, tallyMs).unref();
   checkEndpoints({ table, balancer, client });
   const gateway = createGateway({
     table,
@@ -64,11 +70,13 @@ async function listen(setup: WorkerSetup): Promise<void> {
     client,
     traces,
     settings: setup.settings,
+    onRefused: (cause) => refused.set(cause, (refused.get(cause) ?? 0) + 1),
     onInspected: (inspected) => send({ kind: 'inspected', inspected }),
     onRecord: (record, timing) => {
       journal.append(record);
-      asks.add({ ask: 'count', record, timing });
+      tally.add(record, timing);
     },
+    whenKept: (then) => journal.whenKept(then),
     logger,
   });
   const server = createHttpServer(
@@ -82,9 +90,19 @@ async function listen(setup: WorkerSetup): Promise<void> {
     send({ kind: 'listening', port: (server.address() as AddressInfo).port });
   });
   stop = (graceMs) => {
-    const leave = () => void Promise.all([journal.close(), traces?.close()]).finally(() => process.exit(0));
+    const leave = () => {
+      tellTally();
+      void Promise.all([journal.close(), traces?.close()]).finally(() => process.exit(0));
+    };
     void closeServer(server, plain, graceMs).then(leave);
   };
+}
+
+function tellTally(): void {
+  const series = tally.drain();
+  if (series.length > 0) send({ kind: 'asks', asks: [{ ask: 'tally', series }] });
+  if (refused.size > 0) send({ kind: 'asks', asks: [{ ask: 'refused', counts: Object.fromEntries(refused) }] });
+  refused.clear();
 }
 
 /** The first process shows how all workers do. */

@@ -9,7 +9,13 @@ export interface AnswerEvents {
 const headLimitBytes = 64 * 1024;
 const lineLimitBytes = 1024;
 const lf = 0x0a;
-const headEnd = Buffer.from('\r\n\r\n');
+const cr = 0x0d;
+const needsMore = -1;
+const mostSizeDigits = 12;
+const chunkExtension = /^(?:[ \t]*;.*)?$/;
+const headEnd = '\r\n\r\n';
+/** Most heads are that short, and a text is searched more quickly than bytes. */
+const shortHeadBytes = 1024;
 
 type Phase = 'head' | 'sized' | 'until-close' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailer' | 'done';
 
@@ -43,10 +49,19 @@ export class AnswerParser {
   }
 
   /** @throws Error what is not HTTP/1.1, or comes when nothing was asked */
-  take(bytes: Buffer): void {
-    let rest: Buffer | null = this.#held === null ? bytes : Buffer.concat([this.#held, bytes]);
+  take(more: Buffer): void {
+    const bytes = this.#held === null ? more : Buffer.concat([this.#held, more]);
     this.#held = null;
-    while (rest !== null && rest.length > 0) rest = this.#step(rest);
+    let at = 0;
+    while (at < bytes.length) {
+      const next = this.#step(bytes, at);
+      if (next === needsMore) {
+        // A copy: what is given is only lent.
+        this.#held = Buffer.from(bytes.subarray(at));
+        return;
+      }
+      at = next;
+    }
   }
 
   /** The peer has closed. @throws Error where the answer had not ended */
@@ -58,38 +73,41 @@ export class AnswerParser {
     if (this.#phase !== 'done') throw new Error('the connection was closed before the end of the answer');
   }
 
-  /** Gives what is left to read, or null where more has to come first. */
-  #step(bytes: Buffer): Buffer | null {
+  /** Gives how far it has read, or `needsMore`. */
+  #step(bytes: Buffer, at: number): number {
     switch (this.#phase) {
       case 'head':
-        return this.#head(bytes);
+        return this.#head(bytes, at);
       case 'sized':
       case 'chunk':
-        return this.#counted(bytes);
+        return this.#counted(bytes, at);
       case 'until-close':
-        this.#events.onData(bytes);
-        return null;
+        this.#events.onData(at === 0 ? bytes : bytes.subarray(at));
+        return bytes.length;
       case 'done':
         throw new Error('bytes came that nobody had asked for');
       case 'chunk-size':
       case 'chunk-end':
       case 'trailer':
-        return this.#line(bytes);
+        return this.#line(bytes, at);
     }
   }
 
-  #head(bytes: Buffer): Buffer | null {
-    const end = bytes.indexOf(headEnd);
-    if (end === -1 || end > headLimitBytes) {
-      if (end !== -1 || bytes.length > headLimitBytes + headEnd.length)
-        throw new Error('the head of the answer is too large');
-      this.#held = Buffer.from(bytes);
-      return null;
+  #head(bytes: Buffer, at: number): number {
+    let text = bytes.toString('latin1', at, at + shortHeadBytes);
+    let end = text.indexOf(headEnd);
+    if (end === -1 && bytes.length - at > shortHeadBytes) {
+      text = bytes.toString('latin1', at, at + headLimitBytes + headEnd.length);
+      end = text.indexOf(headEnd);
     }
-    const { status, version, headers } = parseHead(bytes.toString('latin1', 0, end));
-    const rest = bytes.subarray(end + headEnd.length);
+    if (end === -1) {
+      if (bytes.length - at > headLimitBytes + headEnd.length) throw new Error('the head of the answer is too large');
+      return needsMore;
+    }
+    const { status, version, headers } = parseHead(text.slice(0, end + 2));
+    const next = at + end + headEnd.length;
     if (status === 101) throw new Error('the engine wants another protocol');
-    if (status < 200) return rest;
+    if (status < 200) return next;
     const connection = headers.get('connection')?.toLowerCase() ?? '';
     // HTTP/1.0 has no chunks: who sends them there has passed on what it did not understand (RFC 9112, 6.1).
     const keeps = version === 1 || (connection.includes('keep-alive') && !headers.has('transfer-encoding'));
@@ -97,7 +115,7 @@ export class AnswerParser {
     this.#phase = this.#framing(status, headers);
     this.#events.onHead(status, headers);
     if (this.#phase === 'sized' && this.#left === 0) this.#end();
-    return rest;
+    return next;
   }
 
   #framing(status: number, headers: ReadonlyMap<string, string>): Phase {
@@ -120,48 +138,54 @@ export class AnswerParser {
     return 'sized';
   }
 
-  #counted(bytes: Buffer): Buffer | null {
-    const take = Math.min(this.#left, bytes.length);
-    this.#left -= take;
-    this.#events.onData(take === bytes.length ? bytes : bytes.subarray(0, take));
-    if (this.#left > 0) return null;
-    const rest = bytes.subarray(take);
-    if (this.#phase === 'chunk') this.#phase = 'chunk-end';
-    else this.#end();
-    return rest;
+  #counted(bytes: Buffer, at: number): number {
+    const end = Math.min(at + this.#left, bytes.length);
+    this.#left -= end - at;
+    this.#events.onData(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
+    if (this.#left > 0) return end;
+    if (this.#phase === 'sized') this.#end();
+    else if (bytes[end] === cr && bytes[end + 1] === lf) {
+      this.#phase = 'chunk-size';
+      return end + 2;
+    } else this.#phase = 'chunk-end';
+    return end;
   }
 
   /** A chunk's size, the line end behind a chunk, or a trailer. */
-  #line(bytes: Buffer): Buffer | null {
-    const end = bytes.indexOf(lf);
-    if ((end === -1 ? bytes.length : end) > lineLimitBytes) throw new Error('a line of the chunked answer is too long');
-    if (end === -1) {
-      this.#held = Buffer.from(bytes);
-      return null;
-    }
-    if (end === 0 || bytes[end - 1] !== 0x0d) throw new Error('a line of the chunked answer does not end with CRLF');
-    const rest = bytes.subarray(end + 1);
-    if (this.#phase === 'chunk-size') this.#chunkSize(bytes.toString('latin1', 0, end - 1));
+  #line(bytes: Buffer, at: number): number {
+    const end = bytes.indexOf(lf, at);
+    if ((end === -1 ? bytes.length : end) - at > lineLimitBytes)
+      throw new Error('a line of the chunked answer is too long');
+    if (end === -1) return needsMore;
+    if (end === at || bytes[end - 1] !== cr) throw new Error('a line of the chunked answer does not end with CRLF');
+    const isEmpty = end - 1 === at;
+    if (this.#phase === 'chunk-size') this.#chunkSize(bytes, at, end - 1);
     else if (this.#phase === 'chunk-end') {
-      if (end !== 1) throw new Error('a chunk is longer than was told');
+      if (!isEmpty) throw new Error('a chunk is longer than was told');
       this.#phase = 'chunk-size';
-    } else if (end === 1) this.#end();
-    else this.#trailer(bytes.toString('latin1', 0, end - 1));
-    return rest;
+    } else if (isEmpty) this.#end();
+    else this.#trailer(bytes.toString('latin1', at, end - 1));
+    return end + 1;
   }
 
-  #chunkSize(line: string): void {
-    const digits = /^([0-9a-fA-F]{1,12})(?:[ \t]*;.*)?$/.exec(line)?.[1];
-    if (digits === undefined) throw new Error('the size of a chunk is not a number');
-    this.#left = Number.parseInt(digits, 16);
-    this.#phase = this.#left === 0 ? 'trailer' : 'chunk';
+  #chunkSize(bytes: Buffer, start: number, end: number): void {
+    let at = start;
+    let size = 0;
+    for (let digit = hexDigit(bytes[at]); digit !== -1 && at < end; digit = hexDigit(bytes[at])) {
+      size = size * 16 + digit;
+      at += 1;
+    }
+    if (at === start || at - start > mostSizeDigits || !chunkExtension.test(bytes.toString('latin1', at, end)))
+      throw new Error('the size of a chunk is not a number');
+    this.#left = size;
+    this.#phase = size === 0 ? 'trailer' : 'chunk';
   }
 
   /** Nobody reads it, but what is no trailer shows that the place is lost. */
   #trailer(line: string): void {
     this.#trailerBytes += line.length;
     if (this.#trailerBytes > headLimitBytes) throw new Error('the trailers of the answer are too large');
-    parseHeader(line);
+    parseHeader(`${line}\r\n`, 0);
   }
 
   #end(): void {
@@ -170,19 +194,23 @@ export class AnswerParser {
   }
 }
 
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** Control characters, line ends among them: a laxer reader may see one more header there. */
-const unreadable = /[^\t\x20-\x7e\x80-\xff]/;
+function hexDigit(byte = 0): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}
 
-/** @throws Error */
+// Control characters, line ends among them, are in no line: a laxer reader may see one more header there.
+const statusLine = /^HTTP\/1\.([01]) ([1-9]\d{2})(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/;
+const fieldLine = /([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)\r\n/y;
+
+/** @param text each line with its end @throws Error */
 function parseHead(text: string): { status: number; version: number; headers: Map<string, string> } {
-  const lines = text.split('\r\n');
-  const [, version, status] = /^HTTP\/1\.([01]) ([1-9]\d{2})(?: |$)/.exec(lines[0] ?? '') ?? [];
-  if (version === undefined || status === undefined || unreadable.test(lines[0] ?? ''))
-    throw new Error('the answer is not HTTP/1.1');
+  const [line, version, status] = statusLine.exec(text) ?? [];
+  if (line === undefined) throw new Error('the answer is not HTTP/1.1');
   const headers = new Map<string, string>();
-  for (let at = 1; at < lines.length; at += 1) {
-    const { name, value } = parseHeader(lines[at] ?? '');
+  for (let at = line.length; at < text.length; at = fieldLine.lastIndex) {
+    const { name, value } = parseHeader(text, at);
     const known = headers.get(name);
     if (known !== undefined && name === 'content-length' && known !== value)
       throw new Error('the answer tells two lengths');
@@ -191,18 +219,18 @@ function parseHead(text: string): { status: number; version: number; headers: Ma
   return { status: Number(status), version: Number(version), headers };
 }
 
-/** @throws Error */
-function parseHeader(line: string): { name: string; value: string } {
-  const colon = line.indexOf(':');
-  const name = line.slice(0, colon).toLowerCase();
-  if (colon <= 0 || !token.test(name) || unreadable.test(line)) throw new Error('a header of the answer is not valid');
-  return { name, value: withoutSpace(line, colon + 1) };
+/** @param at where the line begins @throws Error */
+function parseHeader(text: string, at: number): { name: string; value: string } {
+  fieldLine.lastIndex = at;
+  const [, name, value] = fieldLine.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new Error('a header of the answer is not valid');
+  return { name: name.toLowerCase(), value: withoutSpace(value) };
 }
 
 /** Spaces and tabs alone: what else a person calls a space is part of a value (RFC 9110, 5.5). */
-function withoutSpace(line: string, from: number): string {
-  let [start, end] = [from, line.length];
-  while (start < end && (line[start] === ' ' || line[start] === '\t')) start += 1;
-  while (end > start && (line[end - 1] === ' ' || line[end - 1] === '\t')) end -= 1;
-  return line.slice(start, end);
+function withoutSpace(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && (text[start] === ' ' || text[start] === '\t')) start += 1;
+  while (end > start && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1;
+  return text.slice(start, end);
 }

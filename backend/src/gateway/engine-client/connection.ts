@@ -21,6 +21,13 @@ export interface AnswerSink {
   onFail(error: Error, begun: boolean): void;
 }
 
+/** An answer under way, as the sink that hears of it handles it. With another's, which the connection may carry by now, nothing is done. */
+export interface EngineCall {
+  /** Ends the engine's work by closing, its sign that the answer is not wanted any more; the sink hears nothing more. */
+  abort(sink: AnswerSink): void;
+  resume(sink: AnswerSink): void;
+}
+
 export interface ConnectionOwner {
   /** Free for the next request. */
   onIdle(connection: Connection): void;
@@ -32,19 +39,19 @@ const connectTimeoutMs = 5_000;
 const keepAliveDelayMs = 10_000;
 
 /** One connection to an engine; carries one request at a time. */
-export class Connection {
+export class Connection implements EngineCall {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #parser: AnswerParser;
   #sink: AnswerSink | null = null;
   #connected = false;
   #closed = false;
-  #idleTimer: NodeJS.Timeout | null = null;
-  idleLimitMs: number;
+  #idleLimitMs: number;
+  #idleSinceMs = 0;
 
   constructor(origin: Origin, owner: ConnectionOwner, idleLimitMs: number) {
     this.#owner = owner;
-    this.idleLimitMs = idleLimitMs;
+    this.#idleLimitMs = idleLimitMs;
     this.#parser = new AnswerParser({
       onHead: (status, headers) => {
         this.#heed(headers.get('keep-alive'));
@@ -56,6 +63,8 @@ export class Connection {
       onEnd: (reusable) => this.#ended(reusable),
     });
     this.#socket = open(origin, (bytes) => this.#take(bytes));
+    // What keeps the process is the listener that the request came by.
+    this.#socket.unref();
     this.#socket.setNoDelay(true);
     // A machine that vanished says nothing; the system asks for it while an answer is awaited.
     this.#socket.setKeepAlive(true, keepAliveDelayMs);
@@ -74,11 +83,8 @@ export class Connection {
 
   /** Sends a request; `head` ends with the blank line. */
   send(head: string, body: Buffer, sink: AnswerSink): void {
-    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
-    this.#idleTimer = null;
     this.#sink = sink;
     this.#parser.reset();
-    this.#socket.ref();
     if (body.length <= oneWriteBytes) {
       this.#socket.write(head + body.toString('latin1'), 'latin1');
       return;
@@ -89,14 +95,17 @@ export class Connection {
     this.#socket.uncork();
   }
 
-  /** Goes on with the sink's answer; with another's, which the connection carries by now, nothing is done. */
   resume(sink: AnswerSink): void {
     if (this.#sink === sink) this.#socket.resume();
   }
 
-  /** Ends the sink's answer by closing: for the engine this is the sign that it is not wanted any more. */
   abort(sink: AnswerSink): void {
     if (this.#sink === sink) this.destroy();
+  }
+
+  /** The engine closes idle connections as well; to be first is to never send into a closed one. */
+  isStale(nowMs: number): boolean {
+    return nowMs - this.#idleSinceMs >= this.#idleLimitMs;
   }
 
   /** Closes at once. */
@@ -126,18 +135,18 @@ export class Connection {
     const sink = this.#sink;
     this.#sink = null;
     if (reusable && !this.#closed && !this.#socket.readableEnded) {
-      this.#socket.resume();
-      this.#socket.unref();
-      // The engine closes idle connections as well; to be first is to never send into a closed one.
-      this.#idleTimer = setTimeout(() => this.destroy(), this.idleLimitMs).unref();
+      if (this.#socket.isPaused()) this.#socket.resume();
+      this.#idleSinceMs = Date.now();
       this.#owner.onIdle(this);
     } else this.#shut();
     sink?.onEnd();
   }
 
   #heed(keepAlive: string | undefined): void {
-    const seconds = /timeout=(\d{1,6})/.exec(keepAlive ?? '')?.[1];
-    if (seconds !== undefined) this.idleLimitMs = Math.max(0, Math.min(this.idleLimitMs, Number(seconds) * 1000 - 500));
+    if (keepAlive === undefined) return;
+    const seconds = /timeout=(\d{1,6})/.exec(keepAlive)?.[1];
+    if (seconds !== undefined)
+      this.#idleLimitMs = Math.max(0, Math.min(this.#idleLimitMs, Number(seconds) * 1000 - 500));
   }
 
   #fail(error: Error): void {
@@ -150,7 +159,6 @@ export class Connection {
   #shut(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
     this.#socket.destroy();
     this.#owner.onClosed(this);
   }

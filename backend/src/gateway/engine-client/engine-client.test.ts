@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../../tests/fixtures/scripted-engine.ts';
-import { type EngineCall, EngineClient } from './engine-client.ts';
+import type { AnswerSink } from './connection.ts';
+import { EngineClient } from './engine-client.ts';
 
 let server: Server;
 let client: EngineClient;
@@ -37,7 +38,8 @@ afterEach(async () => {
 });
 
 interface Heard {
-  readonly call: EngineCall;
+  readonly abort: () => void;
+  readonly resume: () => void;
   /** `200 body`, or `failed: why`, with `(begun)` where the engine may have read the request. */
   readonly end: Promise<string>;
   body: string;
@@ -52,7 +54,7 @@ function ask(path = '/v1/x', wantsMore: () => boolean = () => true): Heard {
   });
   const url = `http://127.0.0.1:${port}`;
   const request = { url, ca: null, method: 'POST', path, headers: {}, body: Buffer.from('{}') } as const;
-  const call = client.send(request, {
+  const sink: AnswerSink = {
     onHead: (told) => {
       status = told;
     },
@@ -62,8 +64,9 @@ function ask(path = '/v1/x', wantsMore: () => boolean = () => true): Heard {
     },
     onEnd: () => settle(`${status} ${heard.body}`),
     onFail: (error, begun) => settle(`failed: ${error.message}${begun ? ' (begun)' : ''}`),
-  });
-  const heard: Heard = { call, end, body: '' };
+  };
+  const call = client.send(request, sink);
+  const heard: Heard = { abort: () => call.abort(sink), resume: () => call.resume(sink), end, body: '' };
   return heard;
 }
 
@@ -158,7 +161,7 @@ describe('a call', () => {
     answer = (socket) => void socket.write(`${ok}Content-Length: 10\r\n\r\nhalf`);
     const heard = ask();
     await eventually('the first bytes', () => heard.body === 'half');
-    heard.call.abort();
+    heard.abort();
     await eventually('the engine is told', () => sockets[0]?.destroyed === true);
     expect(await Promise.race([heard.end, 'silence'])).toBe('silence');
   });
@@ -168,7 +171,7 @@ describe('a call', () => {
     const first = ask();
     await first.end;
     const second = ask();
-    first.call.abort();
+    first.abort();
     expect(await second.end).toBe('200 hi');
     expect(sockets).toHaveLength(1);
   });
@@ -182,7 +185,7 @@ describe('a call', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(heard.body.length).toBe(length);
     expect(length).toBeLessThan(size);
-    const resuming = setInterval(() => heard.call.resume(), 0);
+    const resuming = setInterval(() => heard.resume(), 0);
     expect((await heard.end).length).toBe('200 '.length + size);
     clearInterval(resuming);
   });

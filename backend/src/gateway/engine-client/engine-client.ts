@@ -1,8 +1,9 @@
 import { isIPv6 } from 'node:net';
-import { type AnswerSink, Connection, type Origin } from './connection.ts';
+import { type AnswerSink, Connection, type EngineCall, type Origin } from './connection.ts';
 
 /** Below what engines wait: uvicorn (vLLM) and cpp-httplib (llama.cpp) close after 5 s. */
 const idleLimitMs = 4_000;
+const sweepMs = 250;
 
 export interface EngineRequest {
   /** http://host:port or https://host:port, with a path in front of /v1 where the endpoint has one. */
@@ -13,13 +14,6 @@ export interface EngineRequest {
   /** Lower-case names; values without line ends. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-}
-
-/** A request under way. */
-export interface EngineCall {
-  /** Ends the engine's work; the sink hears nothing more. */
-  abort(): void;
-  resume(): void;
 }
 
 interface Pool {
@@ -37,21 +31,29 @@ interface Pool {
  */
 export class EngineClient {
   readonly #pools = new Map<string, Pool>();
+  readonly #sweep = setInterval(() => this.#closeStale(), sweepMs).unref();
 
   send(request: EngineRequest, sink: AnswerSink): EngineCall {
     const pool = this.#pool(request.url, request.ca);
-    const connection = pool.idle.pop() ?? this.#open(pool);
+    const connection = takeIdle(pool) ?? this.#open(pool);
     let head = `${request.method} ${pool.basePath}${request.path} HTTP/1.1\r\n${pool.hostLine}connection: keep-alive\r\n`;
     for (const name in request.headers) head += `${name}: ${request.headers[name]}\r\n`;
     if (request.method === 'POST') head += `content-length: ${request.body.length}\r\n`;
     connection.send(`${head}\r\n`, request.body, sink);
-    return { abort: () => connection.abort(sink), resume: () => connection.resume(sink) };
+    return connection;
   }
 
   /** Cuts every connection. */
   close(): void {
+    clearInterval(this.#sweep);
     for (const { all } of this.#pools.values()) for (const connection of [...all]) connection.destroy();
     this.#pools.clear();
+  }
+
+  #closeStale(): void {
+    const nowMs = Date.now();
+    for (const { idle } of this.#pools.values())
+      for (const connection of [...idle]) if (connection.isStale(nowMs)) connection.destroy();
   }
 
   #pool(url: string, ca: string | null): Pool {
@@ -91,4 +93,13 @@ export class EngineClient {
     pool.all.add(connection);
     return connection;
   }
+}
+
+/** The one that was used last, unless the engine may be about to close it. */
+function takeIdle({ idle }: Pool): Connection | undefined {
+  for (let newest = idle.pop(); newest !== undefined; newest = idle.pop()) {
+    if (!newest.isStale(Date.now())) return newest;
+    newest.destroy();
+  }
+  return undefined;
 }
