@@ -49,7 +49,7 @@ it.each(['light', 'dark'] as const)(
       await page.goto(`${cortex.ui}/models/${id}`);
       const evidence = page.getByTestId('evidence');
       await evidence.waitFor({ timeout: 60_000 });
-      const line = (await evidence.innerText()).trim();
+      const line = (await evidence.textContent())?.trim() ?? '';
       expect(line).toMatch(/flash/i);
       const log = page.getByRole('log');
       const marked = log.locator('[aria-current]');
