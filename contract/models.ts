@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cause } from './diagnosis.ts';
 import { llamacppOptions, vllmOptions } from './engine-options/schema.ts';
 import { memoryPlan } from './memory.ts';
 import { modelSource } from './model-source.ts';
@@ -104,6 +105,8 @@ export const model = z.object({
   reason: z.string().nullable(),
   /** What to do about it, when there is something to do. */
   hint: z.string().nullable(),
+  /** What its engine's log shows of the reason, where it shows something. */
+  cause: cause.nullable(),
   /** Since when it has been in this state. */
   since: z.iso.datetime(),
   created_at: z.iso.datetime(),

@@ -7,6 +7,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { renderEnvExample } from '../dist/backend/src/config.js';
 import { settingDefinitions } from '../dist/backend/src/config-settings.js';
+import { fixable } from '../dist/backend/src/engines/diagnosis/fixes.js';
 import { causes, consequences } from '../dist/backend/src/engines/diagnosis/rules.js';
 import { Metrics } from '../dist/backend/src/gateway/metrics.js';
 import { enginePaths } from '../dist/backend/src/gateway/surface.js';
@@ -306,13 +307,15 @@ function troubleshooting() {
     '',
     "Cortex reads the end of an engine's log and what Docker says of the container, and tells the cause on the model's page with the line that shows it.",
     'A line that names a cause goes before one that only follows from it; of several, the newest counts.',
+    'Where an option may put it right, the page offers the change: **Apply** makes it, like an edit, and starts the model anew. **Try again** starts it as it is.',
   ];
   for (const [heading, rules] of [
     ['Causes', causes],
     ['Where no cause is named', consequences],
   ]) {
-    lines.push('', `## ${heading}`, '', '| What is said | What to do |', '|---|---|');
-    for (const { reason, hint } of rules) lines.push(`| ${cell(reason)} | ${cell(hint)} |`);
+    lines.push('', `## ${heading}`, '', '| What is said | What to do | With one click |', '|---|---|---|');
+    for (const { code, reason, hint } of rules)
+      lines.push(`| ${cell(reason)} | ${cell(hint)} | ${fixable.has(code) ? 'yes' : ''} |`);
   }
   return `${lines.join('\n')}\n`;
 }

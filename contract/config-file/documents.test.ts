@@ -32,7 +32,7 @@ it('a model written as a document reads as the same model', () => {
   const at = '2026-01-01T00:00:00.000Z';
   const text = modelText({
     ...model,
-    ...{ id: 'i', image: 'x', wanted: 'stopped', state: 'stopped', reason: null, hint: null, since: at },
+    ...{ id: 'i', image: 'x', wanted: 'stopped', state: 'stopped', reason: null, hint: null, cause: null, since: at },
     ...{ created_at: at, version: 3, replica_states: [] },
   });
   const [document] = readDocuments(text).documents;

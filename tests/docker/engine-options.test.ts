@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,11 +10,12 @@ import { writeTinyModel } from '../fixtures/tiny-model.ts';
 const llama = 'ghcr.io/ggml-org/llama.cpp:server-cuda';
 const vllm = 'vllm/vllm-openai';
 const engine = new DockerEngine();
-const questions = async () => (await engine.containers.list({ labels: ['cortex.question=true'], all: true })).length;
+const mark = `cortex-test-${randomBytes(4).toString('hex')}`;
+const questions = async () => (await engine.containers.list({ labels: [`cortex.question=${mark}`], all: true })).length;
 
 describe('asking an image for its options', () => {
   it('llama.cpp tells its flags, and the container is gone afterwards', async () => {
-    const { version, flags } = await new EngineProbe(engine).ask('llamacpp', llama);
+    const { version, flags } = await new EngineProbe(engine, mark).ask('llamacpp', llama);
     expect(version).toBeNull();
     expect(flags?.get('--ctx-size')).toBe(true);
     expect(flags?.get('--mlock')).toBe(false);
@@ -25,7 +27,7 @@ describe('asking an image for its options', () => {
     ['0.6.3', false],
     ['0.7.0', true],
   ])('vLLM %s tells its version and its flags', async (expected, hasTask) => {
-    const { version, flags } = await new EngineProbe(engine).ask('vllm', `${vllm}:v${expected}`);
+    const { version, flags } = await new EngineProbe(engine, mark).ask('vllm', `${vllm}:v${expected}`);
     expect(version).toBe(expected);
     expect(flags?.get('--max-model-len')).toBe(true);
     expect(flags?.get('--enforce-eager')).toBe(false);
@@ -34,7 +36,7 @@ describe('asking an image for its options', () => {
   });
 
   it('asks an image once, whatever its name, also where many ask at the same time', async () => {
-    const probe = new EngineProbe(engine);
+    const probe = new EngineProbe(engine, mark);
     const answers = await Promise.all([1, 2, 3].map(() => probe.ask('llamacpp', llama)));
     expect(new Set(answers).size).toBe(1);
     const startedAt = performance.now();
@@ -42,8 +44,15 @@ describe('asking an image for its options', () => {
     expect(performance.now() - startedAt).toBeLessThan(200);
   });
 
+  it('removes what was being asked when Cortex was killed', async () => {
+    const Labels = { 'cortex.question': mark };
+    await engine.containers.create(`${mark}-left`, { Image: llama, Cmd: ['--help'], Labels });
+    await new EngineProbe(engine, mark).sweep();
+    expect(await questions()).toBe(0);
+  });
+
   it('says so where the image is not there', async () => {
-    await expect(new EngineProbe(engine).ask('vllm', `${vllm}:absent`)).rejects.toMatchObject({
+    await expect(new EngineProbe(engine, mark).ask('vllm', `${vllm}:absent`)).rejects.toMatchObject({
       code: 'image_not_available',
     });
   });

@@ -82,6 +82,18 @@ describe('a model on a real Engine', () => {
     expect(await models.containerOf(model)).toBeNull();
   });
 
+  it('starts also after the network was cleared away with what nobody used', async () => {
+    const model = models.record('tiny', { wanted: 'stopped' });
+    models.records = [model];
+    models.watch();
+    await models.untilState('stopped');
+    await models.engine.removeNetwork(models.network);
+    models.records = [{ ...model, wanted: 'running' }];
+    models.wake();
+    await models.untilState('ready');
+    expect(models.states).not.toContain('failed');
+  });
+
   it('names the archive of an image that is missing in offline mode', async () => {
     await expect(models.gate.check('ghcr.io/ggml-org/llama.cpp:absent')).rejects.toMatchObject({
       code: 'image_not_available_offline',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decide, freshMemory, type Memory, type Observed, restartLimit } from './decide.ts';
+import { countRestart, decide, freshMemory, type Memory, type Observed, restartLimit } from './decide.ts';
 
 const wish = {
   wanted: 'running',
@@ -70,6 +70,29 @@ describe('what to do about a model', () => {
       expect(decide(stop, seen(status), freshMemory, 0).step.do).toBe('remove');
     const failed = { ...freshMemory, failure: { reason: 'x', hint: 'y' } };
     expect(decide(stop, seen(null), failed, 0)).toMatchObject({ state: 'stopped', memory: freshMemory });
+  });
+
+  it('removes one that could not be removed again, with growing pauses and without end', () => {
+    const stop = { ...wish, wanted: 'stopped' } as const;
+    const words = { reason: 'device or resource busy', hint: 'wait' };
+    let memory: Memory = freshMemory;
+    let nowMs = 0;
+    for (let round = 0; round < 2 * restartLimit; round += 1) {
+      memory = countRestart(memory, words, nowMs);
+      expect(decide(stop, seen('exited'), memory, nowMs)).toMatchObject({ state: 'stopping', step: { do: 'nothing' } });
+      nowMs = memory.retryAtMs;
+      expect(decide(stop, seen('exited'), memory, nowMs).step.do).toBe('remove');
+    }
+    expect(nowMs).toBeGreaterThan(60_000);
+  });
+  it('waits before it starts again a container that could not be started', () => {
+    const memory = countRestart(freshMemory, { reason: 'no cgroup', hint: 'x' }, 0);
+    expect(decide(wish, seen('created'), memory, 500)).toMatchObject({
+      state: 'starting',
+      step: { do: 'nothing' },
+      reason: 'no cgroup; start 1 of 5 again in 1 s',
+    });
+    expect(decide(wish, seen('created'), memory, memory.retryAtMs).step.do).toBe('start');
   });
 
   it('doubles the pause between starts up to a minute, and says when the next one is', () => {

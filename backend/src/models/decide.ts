@@ -1,3 +1,4 @@
+import type { Cause } from '../../../contract/diagnosis.ts';
 import type { ModelState } from '../../../contract/models.ts';
 import type { Diagnosis } from '../engines/diagnosis/diagnose.ts';
 
@@ -49,6 +50,7 @@ export interface Decision {
   readonly state: ModelState;
   readonly reason: string | null;
   readonly hint: string | null;
+  readonly cause: Cause | null;
   readonly memory: Memory;
 }
 
@@ -79,23 +81,29 @@ export function decide(wish: Wish, seen: Observed, memory: Memory, nowMs: number
     state,
     reason: words?.reason ?? null,
     hint: words?.hint ?? null,
+    cause: words?.cause ?? null,
     memory: { ...memory, ...change },
   });
   const { container } = seen;
 
   if (wish.wanted === 'stopped') {
     if (container === null) return say('stopped', nothing, freshMemory);
+    // It could not be removed a moment ago.
+    if (nowMs < memory.retryAtMs)
+      return say('stopping', nothing, {}, memory.failure ?? memory.lastFailure ?? undefined);
     return say('stopping', { do: 'remove', containerId: container.id });
   }
   if (memory.failure !== null) return say('failed', nothing, {}, memory.failure);
-  if (container === null) {
-    if (nowMs >= memory.retryAtMs) return say('starting', { do: 'create' });
-    return say('starting', nothing, {}, waiting(memory, nowMs));
-  }
+  const pauses = nowMs < memory.retryAtMs;
+  if (container === null)
+    return pauses ? say('starting', nothing, {}, waiting(memory, nowMs)) : say('starting', { do: 'create' });
   const remove: Step = { do: 'remove', containerId: container.id };
   const serves = container.status === 'running' && seen.probe === 'ready';
   if (container.specHash !== wish.specHash && (wish.mayReplace || !serves)) return say('starting', remove);
-  if (container.status === 'created') return say('starting', { do: 'start', containerId: container.id });
+  if (container.status === 'created')
+    return pauses
+      ? say('starting', nothing, {}, waiting(memory, nowMs))
+      : say('starting', { do: 'start', containerId: container.id });
   if (container.status === 'running') return running(container.id);
 
   // It has ended. One that this process never saw alive ended with the machine or with Docker: it simply starts again.
@@ -144,14 +152,14 @@ export function decide(wish: Wish, seen: Observed, memory: Memory, nowMs: number
 
 /** After a failure: once more after a pause that doubles, or no more. */
 export function countRestart(memory: Memory, words: Diagnosis, nowMs: number): Memory {
-  if (memory.restarts >= restartLimit) return { ...freshMemory, restarts: memory.restarts, failure: words };
-  const backOffMs = Math.min(firstBackOffMs * 2 ** memory.restarts, longestBackOffMs);
-  return { ...freshMemory, restarts: memory.restarts + 1, retryAtMs: nowMs + backOffMs, lastFailure: words };
+  const retryAtMs = nowMs + Math.min(firstBackOffMs * 2 ** memory.restarts, longestBackOffMs);
+  if (memory.restarts >= restartLimit) return { ...freshMemory, restarts: memory.restarts, retryAtMs, failure: words };
+  return { ...freshMemory, restarts: memory.restarts + 1, retryAtMs, lastFailure: words };
 }
 
 function waiting({ lastFailure, retryAtMs, restarts }: Memory, nowMs: number): Diagnosis | undefined {
   if (lastFailure === null) return undefined;
   const seconds = Math.max(1, Math.ceil((retryAtMs - nowMs) / 1000));
   const reason = `${lastFailure.reason}; start ${restarts} of ${restartLimit} again in ${seconds} s`;
-  return { reason, hint: lastFailure.hint };
+  return { ...lastFailure, reason };
 }

@@ -1,8 +1,11 @@
 import { Agent, request } from 'undici';
+import type { ModelRecord } from '../db/model-records.ts';
 import { diagnose } from '../engines/diagnosis/diagnose.ts';
 import { loadingProgress } from '../engines/loading-progress.ts';
 import type { Observed } from './decide.ts';
-import type { EngineRoom, RoomContainer } from './engine-room/room.ts';
+import { shownOptions } from './differences.ts';
+import type { Room, RoomContainer } from './engine-room/room.ts';
+import { secretsOf, tailOfLog } from './model-logs.ts';
 
 const probeTimeoutMs = 2_000;
 /** A replica that answered is asked again after so long; what Docker says of its container is read in each look. */
@@ -14,16 +17,21 @@ const progressLines = 30;
 /** Signals that somebody sends to end a process, as exit codes, and the code of a server that obeys one. */
 const endedFromOutside: ReadonlySet<number> = new Set([0, 130, 137, 143]);
 
+type End = Pick<Observed, 'diagnosis'> & { readonly killed: boolean };
+
 /** Looks at engines: what their health answers, why they ended, how far they are. */
 export class EngineLook {
-  readonly #room: EngineRoom;
+  readonly #room: Pick<Room, 'inspect' | 'logs'>;
+  readonly #keyOf: (modelId: string) => string;
   readonly #agent = new Agent({ connect: { timeout: probeTimeoutMs } });
   readonly #ready = new Map<string, number>();
   readonly #progress = new Map<string, { readonly atMs: number; readonly text: string | null }>();
-  readonly #ends = new Map<string, Pick<Observed, 'diagnosis'> & { readonly killed: boolean }>();
+  readonly #ends = new Map<string, End>();
 
-  constructor(room: EngineRoom) {
+  /** @param keyOf the API key of a model's engines */
+  constructor(room: Pick<Room, 'inspect' | 'logs'>, keyOf: (modelId: string) => string) {
     this.#room = room;
+    this.#keyOf = keyOf;
   }
 
   async close(): Promise<void> {
@@ -31,7 +39,7 @@ export class EngineLook {
   }
 
   /** @param port on which the engine listens */
-  async at(container: RoomContainer | null, port: number): Promise<Observed> {
+  async at(container: RoomContainer | null, port: number, record: ModelRecord): Promise<Observed> {
     if (container === null) return { container: null, probe: null, diagnosis: null };
     const { id, status, specHash, address } = container;
     if (status === 'running') {
@@ -40,16 +48,21 @@ export class EngineLook {
       return { container: { id, status, specHash, killed: false }, probe, diagnosis: null };
     }
     this.#ready.delete(id);
-    const end = status === 'exited' || status === 'dead' ? await this.#endOf(container) : null;
+    const end = status === 'exited' || status === 'dead' ? await this.#endOf(container, record) : null;
     const killed = end?.killed ?? false;
     return { container: { id, status, specHash, killed }, probe: null, diagnosis: end?.diagnosis ?? null };
   }
 
+  /** Whether an engine answers, whatever Docker says. */
+  async answers({ id, address }: RoomContainer, port: number): Promise<boolean> {
+    return address !== null && (await this.#probe(id, `http://${address}:${port}`)) === 'ready';
+  }
+
   /** What the log says of the start; read every two seconds. */
-  async progress({ id, modelId, replica }: RoomContainer): Promise<string | null> {
+  async progress({ id, replica }: RoomContainer, record: ModelRecord): Promise<string | null> {
     const known = this.#progress.get(id);
     if (known !== undefined && Date.now() - known.atMs < progressMs) return known.text;
-    const text = loadingProgress(await this.#lines(modelId, replica, progressLines));
+    const text = loadingProgress(await this.#lines(record, replica, progressLines));
     this.#progress.set(id, { atMs: Date.now(), text });
     return text;
   }
@@ -76,24 +89,21 @@ export class EngineLook {
   }
 
   /** Once for each end: a container that has ended does not change, until it is started again. */
-  async #endOf({
-    id,
-    modelId,
-    replica,
-  }: RoomContainer): Promise<{ diagnosis: Observed['diagnosis']; killed: boolean }> {
+  async #endOf({ id, replica }: RoomContainer, record: ModelRecord): Promise<End> {
     const known = this.#ends.get(id);
     if (known !== undefined) return known;
     const details = await this.#room.inspect(id);
     if (details === null) return { diagnosis: null, killed: false };
-    const diagnosis = diagnose(await this.#lines(modelId, replica, diagnosisLines), details);
+    const subject = { engine: record.engine, options: shownOptions(record.options) };
+    const diagnosis = diagnose(await this.#lines(record, replica, diagnosisLines), details, subject);
     const end = { diagnosis, killed: endedFromOutside.has(details.exitCode) && !details.oomKilled };
     this.#ends.set(id, end);
     return end;
   }
 
-  async #lines(modelId: string, replica: number, tail: number): Promise<string[]> {
-    const lines: string[] = [];
-    for await (const line of this.#room.logs(modelId, replica, { tail })) lines.push(line);
-    return lines;
+  /** None where Docker does not give them, as of a container that it could not remove: the looks go on. */
+  #lines(record: ModelRecord, replica: number, tail: number): Promise<string[]> {
+    const secrets = secretsOf(record, this.#keyOf(record.id));
+    return tailOfLog(this.#room, { modelId: record.id, replica, secrets }, tail).catch(() => []);
   }
 }

@@ -13,6 +13,7 @@ const deadlineMs = 180_000;
 const lookMs = 100;
 const longestHelpLines = 20_000;
 const versionMark = 'cortex-version:';
+const questionLabel = 'cortex.question';
 
 /** Newer versions list only groups under --help, and all of it under --help=all, which older ones don't know. */
 const vllmQuestion =
@@ -25,10 +26,21 @@ const vllmQuestion =
  */
 export class EngineProbe {
   readonly #engine: DockerEngine;
+  readonly #mark: string;
   readonly #answers = new Map<string, Promise<EngineFacts>>();
+  #underWay = 0;
 
-  constructor(engine: DockerEngine) {
+  /** @param owner tells the questions of one Cortex from those of another on the same Engine */
+  constructor(engine: DockerEngine, owner: string) {
     this.#engine = engine;
+    this.#mark = owner;
+  }
+
+  /** Removes what a killed Cortex left behind. @throws CortexError docker_unavailable, docker_failed */
+  async sweep(): Promise<void> {
+    const { containers } = this.#engine;
+    const left = await containers.list({ labels: [`${questionLabel}=${this.#mark}`], all: true });
+    for (const { id } of left) if (this.#underWay === 0) await containers.remove(id, { force: true });
   }
 
   /** What the image tells; without flags where it gives no usable answer. @throws CortexError docker_unavailable, docker_failed */
@@ -59,11 +71,20 @@ export class EngineProbe {
 
   /** Everything that a container of the image writes until it ends. */
   async #run(engine: Engine, image: string, command: Pick<ContainerSpec, 'Entrypoint' | 'Cmd'>): Promise<string> {
+    this.#underWay += 1;
+    try {
+      return await this.#outputOf(engine, image, command);
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  async #outputOf(engine: Engine, image: string, command: Pick<ContainerSpec, 'Entrypoint' | 'Cmd'>): Promise<string> {
     const { containers } = this.#engine;
     const { runtimes, memoryBytes } = await this.#engine.info();
     const gpus = runtimes.includes('nvidia');
     const hash = createHash('sha256')
-      .update(JSON.stringify([image, command]))
+      .update(JSON.stringify([this.#mark, image, command]))
       .digest('hex')
       .slice(0, 16);
     const name = `cortex-question-${hash}`;
@@ -74,7 +95,7 @@ export class EngineProbe {
       Image: image,
       ...command,
       Env: [...scratchVariables, ...quietVariables, 'COLUMNS=160'],
-      Labels: { 'cortex.question': 'true' },
+      Labels: { [questionLabel]: this.#mark },
       HostConfig: {
         ...confinement(engine, memoryLimit(memoryBytes)),
         NetworkMode: 'none',

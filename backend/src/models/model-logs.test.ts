@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cleanLine } from './model-logs.ts';
+import { cleanLine, wholeLog } from './model-logs.ts';
 
 describe('a line of a log', () => {
   it.each<[string, string, string]>([
@@ -15,5 +15,48 @@ describe('a line of a log', () => {
 
   it('is cut where it is longer than a person reads', () => {
     expect(cleanLine('x'.repeat(100_000), [])).toHaveLength(8_002);
+  });
+});
+
+describe('a log whose reader leaves early', () => {
+  const question = { modelId: 'mdl_1', replica: 0, secrets: [] };
+
+  it('is read no further from Docker', async () => {
+    let open = true;
+    const room = {
+      async *logs() {
+        try {
+          for (let line = 0; ; line += 1) {
+            await Promise.resolve();
+            yield `line ${line}`;
+          }
+        } finally {
+          open = false;
+        }
+      },
+    };
+    for await (const text of wholeLog(room, question)) {
+      expect(text).toMatch(/^line 0\n/);
+      break;
+    }
+    await expect.poll(() => open).toBe(false);
+  });
+
+  it('breaks nothing when it fails afterwards', async () => {
+    const unhandled: unknown[] = [];
+    const hear = (error: unknown) => unhandled.push(error);
+    process.on('unhandledRejection', hear);
+    const room = {
+      async *logs() {
+        // As many as are given together.
+        for (let line = 0; line < 500; line += 1) yield `line ${line}`;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        throw new Error('the connection was reset');
+      },
+    };
+    for await (const _ of wholeLog(room, question)) break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    process.off('unhandledRejection', hear);
+    expect(unhandled).toEqual([]);
   });
 });

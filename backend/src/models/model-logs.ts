@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogPiece } from '../../../contract/model-logs.ts';
+import type { ModelRecord } from '../db/model-records.ts';
 import { containerName } from './container-spec.ts';
-import type { EngineRoom } from './engine-room/room.ts';
+import type { Room } from './engine-room/room.ts';
+import { secretValues } from './secrets.ts';
 
 const againMs = 1_000;
 const batchMs = 50;
@@ -32,9 +34,26 @@ export interface LogQuestion {
   readonly secrets: readonly string[];
 }
 
+/** What an engine knows and nobody else may read. */
+export const secretsOf = ({ options }: ModelRecord, engineKey: string): string[] => [
+  engineKey,
+  ...secretValues(options),
+];
+
+/** The newest lines of a replica's log, oldest first. */
+export async function tailOfLog(
+  room: Pick<Room, 'logs'>,
+  { modelId, replica, secrets }: LogQuestion,
+  tail: number,
+): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of room.logs(modelId, replica, { tail })) lines.push(cleanLine(line, secrets));
+  return lines;
+}
+
 /** A replica's log as it is written, over its restarts, until the signal ends it. */
 export async function* followLog(
-  room: EngineRoom,
+  room: Pick<Room, 'inspect' | 'logs'>,
   { modelId, replica, secrets }: LogQuestion,
   tail: number,
   signal: AbortSignal,
@@ -62,7 +81,10 @@ export async function* followLog(
 }
 
 /** All that Docker has of a replica's log. */
-export async function* wholeLog(room: EngineRoom, { modelId, replica, secrets }: LogQuestion): AsyncGenerator<string> {
+export async function* wholeLog(
+  room: Pick<Room, 'logs'>,
+  { modelId, replica, secrets }: LogQuestion,
+): AsyncGenerator<string> {
   for await (const lines of batches(room.logs(modelId, replica, { tail: allLines })))
     yield `${lines.map((line) => cleanLine(line, secrets)).join('\n')}\n`;
 }
@@ -70,23 +92,34 @@ export async function* wholeLog(room: EngineRoom, { modelId, replica, secrets }:
 /** What comes close together, together: one event for each line of a start would drown a browser. */
 async function* batches(source: AsyncIterable<string>): AsyncGenerator<string[]> {
   const iterator = source[Symbol.asyncIterator]();
-  let coming = iterator.next();
-  for (;;) {
-    const first = await coming;
-    if (first.done) return;
-    const lines = [first.value];
-    const due = sleep(batchMs, null);
-    coming = iterator.next();
-    while (lines.length < batchLines) {
-      const next = await Promise.race([coming, due]);
-      if (next === null) break;
-      if (next.done) {
-        yield lines;
-        return;
+  const next = () => {
+    const coming = iterator.next();
+    // Whoever reads may leave before it comes; then its failure is nobody's.
+    coming.catch(() => undefined);
+    return coming;
+  };
+  let coming = next();
+  try {
+    for (;;) {
+      const first = await coming;
+      if (first.done) return;
+      const lines = [first.value];
+      const due = sleep(batchMs, null);
+      coming = next();
+      while (lines.length < batchLines) {
+        const more = await Promise.race([coming, due]);
+        if (more === null) break;
+        if (more.done) {
+          yield lines;
+          return;
+        }
+        lines.push(more.value);
+        coming = next();
       }
-      lines.push(next.value);
-      coming = iterator.next();
+      yield lines;
     }
-    yield lines;
+  } finally {
+    // Docker's answer is read no further.
+    void iterator.return?.(undefined).catch(() => undefined);
   }
 }

@@ -5,7 +5,7 @@ import { summarise } from './model-summary.ts';
 const of = (...states: (ModelState | [ModelState, string])[]) =>
   states.map((one, replica) => {
     const [state, reason] = Array.isArray(one) ? one : [one, null];
-    return { replica, state, reason, hint: null };
+    return { replica, state, reason, hint: null, cause: null };
   });
 
 describe('a model that is to run', () => {
@@ -23,7 +23,7 @@ describe('a model that is to run', () => {
     ['starts where nothing is known of it', [], 'starting', null],
     ['does not count what is on its way out', ['ready', 'stopped'], 'ready', null],
   ])('%s', (_what, replicas, state, reason) => {
-    expect(summarise('running', of(...replicas))).toEqual({ state, reason, hint: null });
+    expect(summarise('running', of(...replicas))).toEqual({ state, reason, hint: null, cause: null });
   });
 });
 

@@ -1,14 +1,17 @@
+import type { Cause } from '../../../contract/diagnosis.ts';
 import type { ModelState, ReplicaState } from '../../../contract/models.ts';
 
 /** A replica as it was found. */
 export interface ReplicaFinding extends ReplicaState {
   readonly hint: string | null;
+  readonly cause: Cause | null;
 }
 
 export interface ModelSummary {
   readonly state: ModelState;
   readonly reason: string | null;
   readonly hint: string | null;
+  readonly cause: Cause | null;
 }
 
 /** Of those that do not serve, the one that is nearest to it tells most. */
@@ -31,8 +34,9 @@ export function summarise(wanted: 'running' | 'stopped', replicas: readonly Repl
     state: 'ready',
     reason: `${ready.length} of ${all} replicas serve; replica ${telling.replica}: ${why}`,
     hint: telling.hint,
+    cause: telling.cause,
   };
 }
 
-const quiet = (state: ModelState): ModelSummary => ({ state, reason: null, hint: null });
-const plain = ({ state, reason, hint }: ReplicaFinding): ModelSummary => ({ state, reason, hint });
+const quiet = (state: ModelState): ModelSummary => ({ state, reason: null, hint: null, cause: null });
+const plain = ({ state, reason, hint, cause }: ReplicaFinding): ModelSummary => ({ state, reason, hint, cause });

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Kysely } from 'kysely';
+import type { Cause } from '../../../contract/diagnosis.ts';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type { LogPiece } from '../../../contract/model-logs.ts';
@@ -35,13 +36,12 @@ import { FolderOffers } from './folder-offers.ts';
 import { listModelFolders } from './folder-walk.ts';
 import { inspectModelFolder } from './folders.ts';
 import type { ImageGate } from './image-gate.ts';
-import { followLog, type LogQuestion, wholeLog } from './model-logs.ts';
+import { followLog, type LogQuestion, secretsOf, tailOfLog, wholeLog } from './model-logs.ts';
 import { ModelMemory, type ModelMemoryOptions } from './model-memory.ts';
 import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import type { StepOptions } from './replica-steps.ts';
-import { secretValues } from './secrets.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
@@ -63,9 +63,12 @@ interface Shown {
   readonly state: ModelState;
   readonly reason: string | null;
   readonly hint: string | null;
+  readonly cause: Cause | null;
   readonly replicas: readonly ReplicaState[];
   readonly since: string;
 }
+
+const quiet = { reason: null, hint: null, cause: null } as const;
 
 /** Hard disks and network shares read so much; SSDs ten times as much. */
 const slowDiskBytesPerSecond = 50e6;
@@ -80,6 +83,8 @@ export class Models {
   readonly #feed = new ChangeFeed<Change>();
   readonly #offers = new FolderOffers();
   readonly #shown = new Map<string, Shown>();
+  /** Deleted while a look may be under way that still has them. */
+  readonly #gone = new Set<string>();
 
   constructor(options: ModelsOptions) {
     this.#options = options;
@@ -189,7 +194,7 @@ export class Models {
       before.wanted === 'running' && claims ? await this.#memory.reserve(after, undefined, write) : await write();
     if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
     logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
-    if (needsNewContainer(before, record)) this.#supervisor.forget(before);
+    if (claims) this.#supervisor.forget(before);
     const shown = this.#show(record);
     this.#feed.publish({ model: shown });
     this.#supervisor.wake();
@@ -225,6 +230,7 @@ export class Models {
   async delete(id: string): Promise<void> {
     const record = await this.#find(id);
     await deleteModel(this.#options.db, id);
+    this.#gone.add(id);
     this.#shown.delete(id);
     this.#supervisor.forget(record);
     this.#feed.publish({ deleted: id });
@@ -232,10 +238,7 @@ export class Models {
   }
 
   async logs(id: string, tail: number, replica = 0): Promise<string[]> {
-    await this.#find(id);
-    const lines: string[] = [];
-    for await (const line of this.#options.room.logs(id, replica, { tail })) lines.push(line);
-    return lines;
+    return tailOfLog(this.#options.room, await this.#logQuestion(id, replica), tail);
   }
 
   /** @throws CortexError not_found, when it is begun */
@@ -248,8 +251,8 @@ export class Models {
   }
 
   async #logQuestion(id: string, replica: number): Promise<LogQuestion> {
-    const { options } = await this.#find(id);
-    return { modelId: id, replica, secrets: [this.#supervisor.engineKey(id), ...secretValues(options)] };
+    const record = await this.#find(id);
+    return { modelId: id, replica, secrets: secretsOf(record, this.#supervisor.engineKey(id)) };
   }
 
   changes(signal: AbortSignal): AsyncIterable<Change> {
@@ -290,7 +293,7 @@ export class Models {
     this.#supervisor.wake();
     const state: ModelState = wanted === 'running' ? 'starting' : 'stopping';
     if (this.#shown.get(id)?.state !== (wanted === 'running' ? 'ready' : 'stopped'))
-      this.#remember(record, { state, reason: null, hint: null, replicas: this.#shown.get(id)?.replicas ?? [] });
+      this.#remember(record, { ...quiet, state, replicas: this.#shown.get(id)?.replicas ?? [] });
     return this.#show(record);
   }
 
@@ -331,7 +334,10 @@ export class Models {
     if (facts !== null) checkOptions(model, image, facts);
   }
 
-  #observed(models: readonly ObservedModel[]): void {
+  #observed(found: readonly ObservedModel[]): void {
+    const models = found.filter(({ record }) => !this.#gone.has(record.id));
+    // One that a look does not have any more is in none that comes after it.
+    for (const id of this.#gone) if (!found.some(({ record }) => record.id === id)) this.#gone.delete(id);
     for (const { record, ...found } of models) {
       if (found.state === 'ready' && this.#shown.get(record.id)?.state !== 'ready') this.#memory.hear(record);
       this.#remember(record, found);
@@ -348,11 +354,13 @@ export class Models {
     );
   }
 
-  #remember(record: ModelRecord, { state, reason, hint, replicas }: Omit<Shown, 'since'>): void {
+  #remember(record: ModelRecord, found: Omit<Shown, 'since'>): void {
     const before = this.#shown.get(record.id);
-    if (before?.state === state && before.reason === reason && isDeepStrictEqual(before.replicas, replicas)) return;
+    const { state, reason, hint, cause, replicas } = found;
     const since = before?.state === state ? before.since : new Date().toISOString();
-    this.#shown.set(record.id, { state, reason, hint, replicas, since });
+    const shown: Shown = { state, reason, hint, cause, replicas, since };
+    if (isDeepStrictEqual(before, shown)) return;
+    this.#shown.set(record.id, shown);
     this.#feed.publish({ model: this.#show(record) });
     if (before?.state !== state) this.#tell(record.id, 'state', state, reason === null ? state : `${state}: ${reason}`);
   }
@@ -364,7 +372,7 @@ export class Models {
   #show(record: ModelRecord): Model {
     const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt, version } = record;
     const { replicas: replica_states, ...shown } = this.#shown.get(id) ?? {
-      ...{ state: 'stopped' as const, reason: null, hint: null, replicas: [] },
+      ...{ ...quiet, state: 'stopped' as const, replicas: [] },
       since: createdAt,
     };
     return {

@@ -3,17 +3,17 @@ import { CortexError, type ErrorCode } from '../../../contract/errors.ts';
 import type { PullProgress } from '../../../contract/image-pulls.ts';
 import type { ModelState } from '../../../contract/models.ts';
 import type { ModelRecord } from '../db/model-records.ts';
-import type { Diagnosis } from '../engines/diagnosis/diagnose.ts';
+import { type Diagnosis, diagnoseRefusal } from '../engines/diagnosis/diagnose.ts';
 import { containerName } from './container-spec.ts';
 import type { Step } from './decide.ts';
-import type { EngineRoom } from './engine-room/room.ts';
+import type { Room } from './engine-room/room.ts';
 import type { ImageGate } from './image-gate.ts';
 import { checkOptions } from './option-check.ts';
 import { pullWords } from './pull-words.ts';
 
 export interface StepOptions {
-  readonly room: EngineRoom;
-  readonly gate: ImageGate;
+  readonly room: Room;
+  readonly gate: Pick<ImageGate, 'fetch'>;
   readonly keyOf: (modelId: string) => string;
   /** Requests that the gateway has open at an endpoint. */
   readonly openRequests: (endpointId: string) => number;
@@ -52,7 +52,7 @@ const unwanted = new Error('unwanted');
 export class ReplicaSteps {
   readonly #options: StepOptions;
   readonly #underWay = new Map<string, { readonly modelId: string; text: string | null }>();
-  readonly #pulls = new Map<string, { readonly stop: AbortController; progress: PullProgress | null }>();
+  readonly #starts = new Map<string, { readonly stop: AbortController; progress: PullProgress | null }>();
   readonly #closing = new AbortController();
 
   constructor(options: StepOptions) {
@@ -74,14 +74,14 @@ export class ReplicaSteps {
 
   /** What is being done just now, in words. */
   telling(key: string): { state: ModelState | null; reason: string | null } {
-    const pull = this.#pulls.get(key);
-    if (pull !== undefined && pull.progress !== null) return { state: 'pulling', reason: pullWords(pull.progress) };
+    const progress = this.#starts.get(key)?.progress ?? null;
+    if (progress !== null) return { state: 'pulling', reason: pullWords(progress) };
     return { state: null, reason: this.#underWay.get(key)?.text ?? null };
   }
 
-  /** Ends the pulls for replicas that nobody wants any more. */
-  keepPulls(isWanted: (key: string) => boolean): void {
-    for (const [key, { stop }] of this.#pulls) if (!isWanted(key)) stop.abort();
+  /** Ends what goes on before a container is made, for replicas that nobody wants any more. */
+  keepStarts(isWanted: (key: string) => boolean): void {
+    for (const [key, { stop }] of this.#starts) if (!isWanted(key)) stop.abort(unwanted);
   }
 
   /** Steps that wait end without having done anything. */
@@ -110,24 +110,37 @@ export class ReplicaSteps {
       if (this.#closing.signal.aborted || error === unwanted) return { kind: 'waits' };
       if (!(error instanceof CortexError)) throw error;
       if (error.code === 'docker_unavailable') return { kind: 'waits' };
-      const words = { reason: error.message, hint: error.hint };
-      return { kind: passing.has(error.code) ? 'again' : 'failed', words };
+      const known = error.code === 'docker_failed' ? diagnoseRefusal(error.message) : null;
+      const words = known?.words ?? { reason: error.message, hint: error.hint };
+      return { kind: passing.has(error.code) && known?.lasts !== true ? 'again' : 'failed', words };
     } finally {
       this.#underWay.delete(key);
     }
   }
 
+  /** It ends as soon as nobody wants the replica any more, until the container is made. */
   async #create(replica: Replica): Promise<void> {
     const { room, onStep } = this.#options;
     const { record, index } = replica;
-    const image = room.imageOf(record.engine);
-    await this.#fetchImage(replica, image);
-    onStep(record.id, 'starting', 'asking the image for its options');
-    const facts = await room.ask(record.engine);
-    checkOptions(record, image, facts);
-    await this.#awaitGpus(replica);
-    onStep(record.id, 'starting', `creating the container from ${image}`);
-    await this.#start(replica, await room.create(record, facts, index));
+    const key = keyOfReplica(replica);
+    const start = { stop: new AbortController(), progress: null };
+    const signal = AbortSignal.any([start.stop.signal, this.#closing.signal]);
+    this.#starts.set(key, start);
+    try {
+      const image = room.imageOf(record.engine);
+      await this.#fetchImage(replica, image, signal);
+      onStep(record.id, 'starting', 'asking the image for its options');
+      const facts = await abandoned(room.ask(record.engine), signal);
+      checkOptions(record, image, facts);
+      await this.#awaitGpus(replica, signal);
+      signal.throwIfAborted();
+      onStep(record.id, 'starting', `creating the container from ${image}`);
+      await this.#start(replica, await room.create(record, facts, index));
+    } catch (error) {
+      throw start.stop.signal.aborted ? unwanted : error;
+    } finally {
+      this.#starts.delete(key);
+    }
   }
 
   async #start(replica: Replica, containerId: string): Promise<void> {
@@ -136,30 +149,23 @@ export class ReplicaSteps {
     onStep(replica.record.id, 'loading', `${nameOf(replica)} has started and reads the model`);
   }
 
-  /** The pull goes on only while the model is wanted. */
-  async #fetchImage(replica: Replica, image: string): Promise<void> {
+  async #fetchImage(replica: Replica, image: string, signal: AbortSignal): Promise<void> {
     const { gate, onStep } = this.#options;
-    const key = keyOfReplica(replica);
-    const pull = { stop: new AbortController(), progress: null as PullProgress | null };
-    this.#pulls.set(key, pull);
-    try {
-      await gate.fetch(image, {
-        signal: AbortSignal.any([pull.stop.signal, this.#closing.signal]),
-        onProgress: (progress) => {
-          if (progress.phase !== pull.progress?.phase)
-            onStep(replica.record.id, 'pulling', `${progress.phase} ${image}`);
-          pull.progress = progress;
-        },
-      });
-    } catch (error) {
-      throw pull.stop.signal.aborted ? unwanted : error;
-    } finally {
-      this.#pulls.delete(key);
-    }
+    const start = this.#starts.get(keyOfReplica(replica));
+    if (start === undefined) return;
+    await gate.fetch(image, {
+      signal,
+      onProgress: (progress) => {
+        if (progress.phase !== start.progress?.phase)
+          onStep(replica.record.id, 'pulling', `${progress.phase} ${image}`);
+        start.progress = progress;
+      },
+    });
+    start.progress = null;
   }
 
   /** What has just ended may hold its memory for some seconds more. */
-  async #awaitGpus(replica: Replica): Promise<void> {
+  async #awaitGpus(replica: Replica, signal: AbortSignal): Promise<void> {
     const { gpusFree, onStep } = this.#options;
     const deadline = Date.now() + gpuPatienceMs;
     while (!(await gpusFree(replica.record, replica.index))) {
@@ -168,7 +174,7 @@ export class ReplicaSteps {
         return;
       }
       this.#say(keyOfReplica(replica), 'waiting for the memory of its GPUs');
-      await sleep(gpuLookMs, undefined, { signal: this.#closing.signal });
+      await sleep(gpuLookMs, undefined, { signal });
     }
   }
 
@@ -188,6 +194,16 @@ export class ReplicaSteps {
     const step = this.#underWay.get(key);
     if (step !== undefined) step.text = text;
   }
+}
+
+/** Waits for something that can't be ended, no longer than until the signal. */
+function abandoned<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason);
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
 }
 
 const nameOf = ({ record, index }: Replica): string =>

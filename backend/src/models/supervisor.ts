@@ -8,6 +8,7 @@ import { countRestart, type Decision, decide, freshMemory, type Memory, type Obs
 import { EngineLook } from './engine-look.ts';
 import type { RoomContainer } from './engine-room/room.ts';
 import { type ModelSummary, type ReplicaFinding, summarise } from './model-summary.ts';
+import { Orphans } from './orphans.ts';
 import { keyOfReplica, type Replica, ReplicaSteps, type StepOptions } from './replica-steps.ts';
 
 export interface SupervisorLogger {
@@ -48,11 +49,14 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #look: EngineLook;
   readonly #steps: ReplicaSteps;
+  readonly #orphans: Orphans;
   /** By the replica's key. */
   readonly #memory = new Map<string, Memory>();
   readonly #stopping = new AbortController();
   /** Decided steps; they begin when the routing table has heard what was found. */
   readonly #next: (() => void)[] = [];
+  /** As Docker told them last: while it is away, their engines may well go on. */
+  #lastFound: ReadonlyMap<string, readonly RoomContainer[]> = new Map();
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
   #lookAgain = false;
@@ -61,7 +65,8 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#look = new EngineLook(options.room);
+    this.#look = new EngineLook(options.room, (modelId) => this.engineKey(modelId));
+    this.#orphans = new Orphans(options);
     this.#steps = new ReplicaSteps({ ...options, keyOf: (modelId) => this.engineKey(modelId) });
   }
 
@@ -73,6 +78,7 @@ export class Supervisor {
   async close(): Promise<void> {
     this.#stopping.abort();
     this.#steps.close();
+    this.#orphans.close();
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#looking;
     await this.#look.close();
@@ -114,11 +120,13 @@ export class Supervisor {
           .flatMap(replicasOf)
           .map(keyOfReplica),
       );
-      this.#steps.keepPulls((key) => wanted.has(key));
+      this.#steps.keepStarts((key) => wanted.has(key));
       const found = await this.#containersByModel(records);
       const observed = await Promise.all(
         records.map((record) =>
-          found === null ? this.#withoutDocker(record) : this.#lookAt(record, found.get(record.id) ?? []),
+          found === null
+            ? this.#withoutDocker(record)
+            : this.#lookAt(record, found.get(record.id) ?? []).catch((error: unknown) => this.#unseen(record, error)),
         ),
       );
       this.#options.onObserved(observed);
@@ -146,11 +154,9 @@ export class Supervisor {
       for (const container of containers) {
         const { id, modelId } = container;
         if (known.has(modelId)) found.set(modelId, [...(found.get(modelId) ?? []), container]);
-        else if (!this.#steps.isBusyWith(modelId)) {
-          logger.info({ container: id, model: modelId }, 'A container of a model that is gone is removed');
-          await room.remove(id);
-        }
+        else if (!this.#steps.isBusyWith(modelId)) this.#orphans.remove(id, modelId);
       }
+      this.#lastFound = found;
       return found;
     } catch (error) {
       if (!(error instanceof CortexError)) throw error;
@@ -160,11 +166,34 @@ export class Supervisor {
     }
   }
 
-  #withoutDocker(record: ModelRecord): ObservedModel {
-    const address = this.#options.room.address;
-    const { hint } = new CortexError('docker_unavailable', { address, reason: 'nothing answers' });
-    const state = record.wanted === 'running' ? 'failed' : 'stopped';
-    return { record, state, reason: 'No Docker Engine was found', hint, replicas: [], endpoints: [] };
+  /** Without Docker nothing can be started or stopped, but engines that it has started go on answering. */
+  async #withoutDocker(record: ModelRecord): Promise<ObservedModel> {
+    const { room } = this.#options;
+    const { hint } = new CortexError('docker_unavailable', { address: room.address, reason: 'nothing answers' });
+    const unknown = { record, hint, cause: null, replicas: [], endpoints: [] };
+    if (record.wanted !== 'running') return { ...unknown, state: 'stopped', reason: 'No Docker Engine was found' };
+    const { port } = launchOf(record, factsOfName(record.engine, room.imageOf(record.engine)));
+    const running = (this.#lastFound.get(record.id) ?? []).filter(({ status }) => status === 'running');
+    const answers = await Promise.all(running.map((container) => this.#look.answers(container, port)));
+    const serving = running.filter((_, at) => answers[at]);
+    if (serving.length === 0) return { ...unknown, state: 'failed', reason: 'No Docker Engine was found' };
+    return {
+      ...unknown,
+      state: 'ready',
+      reason: 'it serves, but no Docker Engine was found',
+      replicas: serving.map(({ replica }) => ({ replica, state: 'ready', reason: null })),
+      endpoints: serving.map(({ replica, address }) =>
+        this.#endpointOf({ record, index: replica }, `http://${address}:${port}`),
+      ),
+    };
+  }
+
+  #unseen(record: ModelRecord, error: unknown): ObservedModel {
+    this.#options.logger.warn({ err: error, model: record.served_name }, 'A model could not be looked at');
+    const { message: reason, hint } =
+      error instanceof CortexError ? error : { message: String(error), hint: 'make logs shows more.' };
+    const state = record.wanted === 'running' ? 'failed' : 'stopping';
+    return { record, state, reason, hint, cause: null, replicas: [], endpoints: [] };
   }
 
   /** Looks at each replica of a model, those that it has no more included, and begins at most one step for each. */
@@ -180,7 +209,7 @@ export class Supervisor {
         .sort((a, b) => a - b)
         .map(async (index) => {
           const container = containers.find(({ replica }) => replica === index) ?? null;
-          return { replica: { record, index }, container, observed: await this.#look.at(container, port) };
+          return { replica: { record, index }, container, observed: await this.#look.at(container, port, record) };
         }),
     );
     const isStarting = seen.some(
@@ -223,16 +252,17 @@ export class Supervisor {
     const key = keyOfReplica(replica);
     if (this.#steps.isBusy(key)) return;
     this.#memory.set(key, memory);
-    if (step.do !== 'nothing') this.#next.push(() => this.#take(replica, step, observed.probe === 'ready'));
+    if (step.do !== 'nothing') this.#next.push(() => this.#take(replica, step, memory, observed.probe === 'ready'));
   }
 
-  #take(replica: Replica, step: Step, serves: boolean): void {
+  /** @param before what was remembered when the step was decided: if it was forgotten since, so is how the step ended */
+  #take(replica: Replica, step: Step, before: Memory, serves: boolean): void {
     const key = keyOfReplica(replica);
     const { record } = replica;
     this.#steps
       .take(replica, step, serves)
       .then((end) => {
-        const before = this.#memory.get(key) ?? freshMemory;
+        if (this.#memory.get(key) !== before) return;
         if (end.kind === 'started')
           this.#memory.set(key, { ...before, startedAtMs: Date.now(), readySinceMs: null, silentSinceMs: null });
         if (end.kind !== 'again' && end.kind !== 'failed') return;
@@ -247,7 +277,7 @@ export class Supervisor {
       .catch((error: unknown) => {
         this.#options.logger.warn({ err: error, model: record.served_name, step: step.do }, 'A step of a model failed');
         const words = { reason: String(error), hint: 'make logs shows more.' };
-        this.#memory.set(key, countRestart(this.#memory.get(key) ?? freshMemory, words, Date.now()));
+        if (this.#memory.get(key) === before) this.#memory.set(key, countRestart(before, words, Date.now()));
       })
       .finally(() => this.wake());
   }
@@ -255,12 +285,13 @@ export class Supervisor {
   async #finding(replica: Replica, decision: Decision, container: RoomContainer | null): Promise<ReplicaFinding> {
     const telling = this.#steps.telling(keyOfReplica(replica));
     const isLoading = decision.state === 'loading' && container !== null && decision.reason === null;
-    const progress = isLoading ? await this.#look.progress(container).catch(() => null) : null;
+    const progress = isLoading ? await this.#look.progress(container, replica.record) : null;
     return {
       replica: replica.index,
       state: telling.state ?? decision.state,
       reason: telling.reason ?? decision.reason ?? progress,
       hint: decision.hint,
+      cause: decision.cause,
     };
   }
 

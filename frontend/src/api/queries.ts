@@ -30,6 +30,11 @@ export const queries = {
       queryFn: async () => (await call('listBenchmarks', { params: { id: modelId } })).benchmarks,
       refetchInterval: ({ state }) => (state.data?.some((one) => one.state === 'running') ? 1_000 : 10_000),
     }),
+  onDemand: (id: string) =>
+    queryOptions({
+      queryKey: ['on-demand', id],
+      queryFn: async () => (await call('getOnDemand', { params: { id } })).on_demand,
+    }),
   gpus: queryOptions({ queryKey: ['gpus'], queryFn: () => call('listGpus'), refetchInterval: 10_000 }),
   folders: queryOptions({ queryKey: ['folders'], queryFn: () => call('listFolders'), staleTime: 0 }),
   folder: (folder: string) =>

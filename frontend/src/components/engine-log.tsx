@@ -22,6 +22,11 @@ export function EngineLog({ model }: { model: Model }) {
   const [follows, setFollows] = useState(true);
   const { lines, connected } = useLog(model.id, replica);
   const box = useRef<HTMLDivElement>(null);
+  const evidence = model.cause?.evidence ?? '';
+  const shownBy = useMemo(
+    () => (evidence === '' ? undefined : lines.findLast(({ text }) => text.includes(evidence))?.number),
+    [lines, evidence],
+  );
   const wanted = search.trim().toLowerCase();
   const shown = useMemo(
     () => (wanted === '' ? lines : lines.filter(({ text }) => text.toLowerCase().includes(wanted))),
@@ -31,6 +36,13 @@ export function EngineLog({ model }: { model: Model }) {
   useEffect(() => {
     if (follows && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
   }, [shown, follows]);
+  // The line that shows why it failed is brought into sight, in the log alone: the page stays where it is.
+  useEffect(() => {
+    const line = shownBy === undefined ? null : box.current?.querySelector<HTMLElement>('[aria-current]');
+    if (!line || box.current === null) return;
+    setFollows(false);
+    box.current.scrollTop = line.offsetTop - box.current.offsetTop - box.current.clientHeight / 2;
+  }, [shownBy]);
   const file = `${routes.downloadModelLogs.path.replace(':id', encodeURIComponent(model.id))}?replica=${replica}`;
   return (
     <Card title="Log">
@@ -92,7 +104,11 @@ export function EngineLog({ model }: { model: Model }) {
           className="max-h-96 overflow-auto rounded-md bg-raised p-3 font-mono text-xs"
         >
           {shown.map(({ number, text }) => (
-            <div key={number} className={`whitespace-pre-wrap break-all ${toneOf(text)}`}>
+            <div
+              key={number}
+              aria-current={number === shownBy ? 'true' : undefined}
+              className={`whitespace-pre-wrap break-all ${toneOf(text)} ${number === shownBy ? 'bg-warn/20 outline outline-warn' : ''}`}
+            >
               {text === '' ? ' ' : text}
             </div>
           ))}

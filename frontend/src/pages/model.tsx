@@ -1,7 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
-import { z } from 'zod';
 import type { Model } from '../../../contract/models.ts';
 import { apiBase } from '../api/base.ts';
 import { call } from '../api/client.ts';
@@ -15,9 +14,11 @@ import { Field } from '../components/field.tsx';
 import { ImagePulls } from '../components/image-pulls.tsx';
 import { ModelCheckCard } from '../components/model-check.tsx';
 import { ModelMemory } from '../components/model-memory.tsx';
+import { OnDemand } from '../components/on-demand.tsx';
 import { Card, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
 import { Replicas } from '../components/replicas.tsx';
 import { ModelStatus } from '../components/status.tsx';
+import { isTrouble, Trouble } from '../components/trouble.tsx';
 import { formatAgo } from '../format.ts';
 
 export function ModelPage() {
@@ -112,29 +113,10 @@ export function ModelPage() {
           ]}
         />
       </Card>
+      <OnDemand model={model} />
       <ModelMemory model={model} />
       <EngineLog model={model} />
     </Page>
-  );
-}
-
-const refusal = z.object({ message: z.string(), hint: z.string() });
-
-/** What a model waits for, or how far it is, is no trouble; what has a remedy is. */
-const isTrouble = ({ state, hint }: Model): boolean => state === 'failed' || state === 'unhealthy' || hint !== null;
-
-function Trouble({ model }: { model: Model }) {
-  const told =
-    model.state === 'stopped'
-      ? refusal.safeParse(JSON.parse(sessionStorage.getItem(`refused:${model.id}`) ?? 'null')).data
-      : undefined;
-  const message = told?.message ?? (isTrouble(model) ? model.reason : null);
-  if (!message) return null;
-  return (
-    <div role="alert" className="space-y-1 rounded-lg border border-bad/50 bg-surface p-4">
-      <p className="font-medium text-bad">▲ {message}</p>
-      <p className="text-muted">{told?.hint ?? model.hint}</p>
-    </div>
   );
 }
 

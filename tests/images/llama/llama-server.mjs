@@ -41,6 +41,9 @@ if (flags.apiKeyFile !== undefined) {
   );
 }
 if (flags.model === undefined) fail('error: --model is required');
+// As newer builds say it; the real ones find out when they make the context.
+if (flags.flashAttention === 'off' && /^(?:q|iq)\d/.test(flags.cacheTypeV ?? ''))
+  fail('failed to initialize the context: quantized V cache was requested, but this requires Flash Attention');
 
 const name = flags.alias ?? flags.model;
 const open = new Set(['/health', '/v1/health', '/models', '/v1/models', '/']);

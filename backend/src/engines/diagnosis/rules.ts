@@ -79,6 +79,24 @@ export const causes: readonly Rule[] = [
     hint: bringNewerEngine,
   },
   {
+    code: 'cache-needs-flash-attention',
+    pattern: /V cache quantization requires flash_attn|quantized V cache was requested, but this requires Flash/i,
+    reason: 'the values of the cache can be kept in few bits only with flash attention',
+    hint: 'Turn flash attention on, or set cache_type_v to f16.',
+  },
+  {
+    code: 'part-missing',
+    pattern: /failed to load GGUF split from|No such file or directory: "?'?[^"']*-\d{5}-of-\d{5}\.safetensors/i,
+    reason: "a part of the model's weights is missing",
+    hint: 'Copy the whole model folder again: Add model shows which part it lacks.',
+  },
+  {
+    code: 'tokenizer-missing',
+    pattern: /Can't load tokenizer for|No tokenizer file found in directory/i,
+    reason: 'the tokenizer is missing',
+    hint: 'Copy the whole model folder, tokenizer.json or tokenizer.model included.',
+  },
+  {
     code: 'not-gguf',
     pattern: /invalid (?:GGUF )?magic|bad magic|not a GGUF|failed to read magic/i,
     reason: 'the file is not a GGUF file, or it is damaged',
@@ -137,7 +155,7 @@ export const causes: readonly Rule[] = [
   },
   {
     code: 'unknown-option',
-    pattern: /error: invalid argument: \S+|unrecognized arguments: .+/i,
+    pattern: /(?:error: invalid argument:|unrecognized arguments:) (.+)/i,
     reason: 'the engine does not know one of its options',
     hint: 'The image is of another version than expected: make verify-offline compares them.',
   },

@@ -47,10 +47,11 @@ export class EngineRoom {
   readonly #ours = new Set<string>();
   #gpus = false;
   #memoryBytes: number | null = null;
+  #swept = false;
 
   constructor(options: EngineRoomOptions) {
     this.#options = options;
-    this.#probe = new EngineProbe(options.engine);
+    this.#probe = new EngineProbe(options.engine, options.network);
   }
 
   get address(): string {
@@ -75,6 +76,8 @@ export class EngineRoom {
     const marks = { [labels.managed]: 'true' };
     await engine.ensureNetwork(network, { internal: true, hostAddress: self === null, labels: marks });
     if (self !== null && self.addresses[network] === undefined) await engine.connectNetwork(network, self.id);
+    if (!this.#swept) await this.#probe.sweep();
+    this.#swept = true;
   }
 
   /** What the engine's image tells of itself. */
@@ -101,6 +104,8 @@ export class EngineRoom {
   /** Makes the container of a model's replica and gives its identity. @throws CortexError model_refused, folder_*, docker_* */
   async create(record: ModelRecord, facts: EngineFacts, replica = 0): Promise<string> {
     checkRecord(record, replica);
+    // Whoever clears away what nobody uses (`docker system prune`) takes the network along.
+    await this.prepare();
     const grant = await grantFolder(this.#options.models, record);
     const { specHash: _hash, ...spec } = this.#spec(record, replica, facts, grant);
     const id = await this.#options.engine.containers.create(containerName(record.id, replica), spec);
@@ -207,6 +212,9 @@ export class EngineRoom {
     return marks[labels.managed] === 'true' && marks[labels.network] === this.#options.network;
   }
 }
+
+/** What others may ask of it. */
+export type Room = Pick<EngineRoom, keyof EngineRoom>;
 
 const refusal = ({ served_name }: Pick<ModelRecord, 'served_name'>, reason: string) =>
   new CortexError('model_refused', { model: served_name, reason });
