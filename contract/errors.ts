@@ -463,6 +463,45 @@ export const errorDefinitions = {
     () => 'Stop it first, or wait until it has finished.',
   ),
 
+  model_not_running: define<{ model: string; state: string }>()(
+    409,
+    'conflict_error',
+    'failed',
+    (p) => `The model '${p.model}' is ${p.state}: only one that is ready can be checked or measured.`,
+    (p) =>
+      p.state === 'stopped'
+        ? 'Start it on its page, wait until it is ready, and try again.'
+        : 'Its page shows why, and what to do; try again when it is ready.',
+  ),
+  engine_too_slow: define<{ model: string; seconds: number }>()(
+    504,
+    'server_error',
+    'failed',
+    (p) => `The engine of '${p.model}' had not ended its answer after ${p.seconds} s.`,
+    () => "Ask for fewer tokens or fewer requests at once; the model's log on the page Models shows whether it works.",
+  ),
+  engine_answer_empty: define<{ model: string; what: string }>()(
+    502,
+    'server_error',
+    'failed',
+    (p) => `The engine of '${p.model}' answered without ${p.what}.`,
+    () => "Look at the model's chat template and options, and at its log; then try again.",
+  ),
+  benchmark_running: define<{ model: string }>()(
+    409,
+    'conflict_error',
+    'failed',
+    (p) => `The model '${p.model}' is being measured already.`,
+    () => 'Wait until that benchmark has ended, or cancel it.',
+  ),
+  benchmark_interrupted: define<{ what: string }>()(
+    409,
+    'conflict_error',
+    'failed',
+    (p) => `${p.what} while it was measured.`,
+    () => 'Complete steps are kept. Start the benchmark again for the rest.',
+  ),
+
   model_changed: define<{ model: string; changes: string }>()(
     409,
     'conflict_error',

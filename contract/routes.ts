@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { benchmarkRoutes } from './benchmarks.ts';
 import { configurationRoutes } from './configuration.ts';
 import { downloadRoutes } from './downloads.ts';
 import { identityRoutes } from './identity.ts';
@@ -6,6 +7,7 @@ import { imagePullRoutes } from './image-pulls.ts';
 import { inspectorRoutes } from './inspector.ts';
 import { keyRoutes } from './keys.ts';
 import { memoryRoutes } from './memory.ts';
+import { modelCheckRoutes } from './model-check.ts';
 import { modelEditRoutes } from './model-edit.ts';
 import { modelLogRoutes } from './model-logs.ts';
 import { modelRoutes } from './models.ts';
@@ -26,6 +28,8 @@ export const routes = {
   ...inspectorRoutes,
   ...memoryRoutes,
   ...modelRoutes,
+  ...modelCheckRoutes,
+  ...benchmarkRoutes,
   ...modelLogRoutes,
   ...modelEditRoutes,
   ...onDemandRoutes,

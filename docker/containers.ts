@@ -73,6 +73,8 @@ const inspected = z
     id: container.Id,
     name: container.Name.replace(/^\//, ''),
     labels: container.Config.Labels ?? {},
+    /** By its content: sha256:… */
+    image: container.Image,
     /** created, running, exited, dead … */
     status: container.State.Status,
     exitCode: container.State.ExitCode,

@@ -58,7 +58,11 @@ export class EmbeddedCortex {
       );
     const deadline = Date.now() + startWithinMs;
     while (!(await answers())) {
-      if (Date.now() > deadline) throw new Error(`Cortex did not answer in time: ${this.log.slice(-2000)}`);
+      if (Date.now() > deadline || child.exitCode !== null) {
+        // Who called has nothing yet that he could stop.
+        await this.end('SIGKILL');
+        throw new Error(`Cortex did not answer in time: ${this.log.slice(-2000)}`);
+      }
       await sleep(200);
     }
   }

@@ -23,6 +23,7 @@ import { createGateway } from './gateway/gateway.ts';
 import { checkEndpoints } from './gateway/health-checks.ts';
 import { Inspector } from './gateway/inspector.ts';
 import { MemoryLimits, type SeededLimitStore } from './gateway/limits.ts';
+import { MeasuredEngines } from './gateway/measured-engines.ts';
 import { Metrics } from './gateway/metrics.ts';
 import { Queues } from './gateway/queue.ts';
 import { RedisLimits } from './gateway/redis-limits.ts';
@@ -32,10 +33,13 @@ import { openTraces, type TraceOptions } from './gateway/traces.ts';
 import type { RequestHandler } from './http/node-server.ts';
 import { Identity } from './identity/identity.ts';
 import { readLocalToken, readRootSecret } from './identity/secret-files.ts';
+import { Benchmarks } from './jobs/benchmarks.ts';
 import { Downloads } from './jobs/downloads.ts';
 import { apiHandler, type Listener, listen, uiHandler } from './listeners.ts';
+import { benchmarkSubject } from './models/benchmark-subject.ts';
 import { EngineRoom } from './models/engine-room/room.ts';
 import { ImageGate } from './models/image-gate.ts';
+import { checkModel } from './models/model-check.ts';
 import { Models } from './models/models.ts';
 import { OnDemand } from './models/on-demand.ts';
 import { Recipes } from './models/recipes.ts';
@@ -195,6 +199,15 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   });
   await downloads.takeUp();
   closing.add(() => downloads.close());
+  const client = new EngineClient();
+  closing.add(() => client.close());
+  const engines = new MeasuredEngines({ table, balancer, client, onUsed: (modelId) => onDemand.used(modelId) });
+  const benchmarks = new Benchmarks({
+    ...{ db, models, engines, logger },
+    subjectOf: (model) => benchmarkSubject(model, room, models),
+  });
+  await benchmarks.takeUp();
+  closing.add(() => benchmarks.close());
   const system = new SystemStatus({
     version,
     offline: () => gate.status(),
@@ -214,6 +227,8 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     onDemand,
     recipes: new Recipes({ db, models, logger }),
     downloads,
+    checkModel: (model) => checkModel(model, engines),
+    benchmarks,
     gate,
     rules,
     inspector,
@@ -239,8 +254,6 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => admin.close());
   const ui = await createUiServer(join(rootDir, 'dist/frontend'), logger);
   closing.add(() => ui.close());
-  const client = new EngineClient();
-  closing.add(() => client.close());
   const queues = new Queues();
   const checks = checkEndpoints({ table, balancer, client });
   closing.add(() => checks.stop());

@@ -38,3 +38,7 @@ export function formatDuration(ms: number | null): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60_000).toFixed(1)} min`;
 }
+
+/** 3.2, 48.1, 1,204: what comes in a second; a dash where nothing was measured. */
+export const formatRate = (perSecond: number | null): string =>
+  perSecond === null ? '–' : perSecond.toLocaleString('en', { maximumFractionDigits: perSecond < 100 ? 1 : 0 });

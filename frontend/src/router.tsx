@@ -77,6 +77,19 @@ const model = createRoute({
   path: '/models/$id',
   component: lazyRouteComponent(() => import('./pages/model.tsx'), 'ModelPage'),
 });
+const benchmark = createRoute({
+  getParentRoute: () => inside,
+  path: '/models/$id/benchmark',
+  validateSearch: z.object({
+    /** The run that is open; the newest one where none is named. */
+    run: z.string().optional(),
+    /** The run that it is compared with. */
+    with: z.string().optional(),
+    /** The run that is about to be deleted. */
+    remove: z.string().optional(),
+  }),
+  component: lazyRouteComponent(() => import('./pages/benchmark.tsx'), 'BenchmarkPage'),
+});
 const editModel = createRoute({
   getParentRoute: () => inside,
   path: '/models/$id/edit',
@@ -174,6 +187,7 @@ const tree = root.addChildren([
     addModel,
     model,
     editModel,
+    benchmark,
     recipes,
     recipe,
     routing,

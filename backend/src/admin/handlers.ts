@@ -1,6 +1,7 @@
 import { CortexError } from '../../../contract/errors.ts';
 import type { Me } from '../../../contract/identity.ts';
 import type { ImagePull } from '../../../contract/image-pulls.ts';
+import type { ModelCheck } from '../../../contract/model-check.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type { LogPiece } from '../../../contract/model-logs.ts';
 import type {
@@ -18,6 +19,7 @@ import type { ImageReadiness } from '../../../contract/system.ts';
 import type { SessionRecord } from '../db/identity-records.ts';
 import type { Inspector } from '../gateway/inspector.ts';
 import type { Identity } from '../identity/identity.ts';
+import type { Benchmarks } from '../jobs/benchmarks.ts';
 import type { Downloads } from '../jobs/downloads.ts';
 import type { OnDemand } from '../models/on-demand.ts';
 import type { Recipes } from '../models/recipes.ts';
@@ -26,6 +28,7 @@ import type { SystemStatus } from '../system/system-status.ts';
 import type { UsageAnalytics } from '../usage/analytics.ts';
 import { csvExport, ndjsonExport, type PageReader } from '../usage/export.ts';
 import { checkOrder } from '../usage/range.ts';
+import { benchmarkHandlers } from './benchmark-handlers.ts';
 import { downloadHandlers } from './download-handlers.ts';
 import type { Handlers } from './handler.ts';
 import { recipeHandlers } from './recipe-handlers.ts';
@@ -66,6 +69,8 @@ export interface HandlerParts {
   readonly onDemand: Pick<OnDemand, 'get' | 'set'>;
   readonly recipes: Recipes;
   readonly downloads: Downloads;
+  readonly checkModel: (model: Model) => Promise<ModelCheck>;
+  readonly benchmarks: Benchmarks;
   readonly gate: ImagePullOperations;
   readonly rules: Rules;
   readonly inspector: Inspector;
@@ -136,6 +141,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     followModelLogs: ({ params, query }, { signal }) => models.followLog(params.id, query.replica, query.tail, signal),
     downloadModelLogs: ({ params, query }) => models.wholeLog(params.id, query.replica),
     modelMemory: ({ params }) => models.memory(params.id),
+    checkModel: async ({ params }) => ({ check: await parts.checkModel(await models.get(params.id)) }),
     listGpus: () => models.gpus(),
     modelEvents: (_request, context) => models.changes(context.signal),
     listFolders: () => models.listFolders(),
@@ -143,6 +149,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
 
     ...recipeHandlers(parts.recipes),
     ...downloadHandlers(parts.downloads),
+    ...benchmarkHandlers(parts.benchmarks),
     listImagePulls: async () => ({ pulls: gate.pulls() }),
     cancelImagePull: async ({ body }) => {
       if (!gate.cancel(body.image)) throw new CortexError('not_found', { what: 'image pull', id: body.image });

@@ -11,6 +11,7 @@ import { recipes } from './migrations/2026-11-27-recipes.ts';
 import { replicas } from './migrations/2026-11-27-replicas.ts';
 import { downloads } from './migrations/2026-11-28-downloads.ts';
 import { onDemand } from './migrations/2026-11-28-on-demand.ts';
+import { trials } from './migrations/2026-11-28-trials.ts';
 import type { Database } from './schema.ts';
 
 /** In order, oldest first. A migration that has left the house is never changed: add another one. */
@@ -26,6 +27,7 @@ const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-27-replicas', replicas],
   ['2026-11-28-downloads', downloads],
   ['2026-11-28-on-demand', onDemand],
+  ['2026-11-28-trials', trials],
 ];
 
 /**

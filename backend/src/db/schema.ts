@@ -204,6 +204,19 @@ interface DownloadsTable {
   ended_at: NullableTime;
 }
 
+interface BenchmarksTable {
+  id: string;
+  model_id: string;
+  username: string;
+  state: string;
+  started_at: Time;
+  ended_at: NullableTime;
+  error: NullableJson;
+  settings: Json;
+  subject: Json;
+  steps: Json;
+}
+
 interface HubTokenTable {
   endpoint: string;
   /** See rules/sealed.ts. */
@@ -232,6 +245,7 @@ export interface Database {
   usage_horizon: UsageHorizonTable;
   downloads: DownloadsTable;
   hub_token: HubTokenTable;
+  benchmarks: BenchmarksTable;
 }
 
 /** What a repository takes first: the database, or a transaction of it. */

@@ -35,19 +35,34 @@ export interface RefusedAnswer extends EngineRefusal {
  */
 export function shapeRefusal({ status, body, model, path, requestId, errorShape }: RefusedAnswer): EngineRefusal {
   const json = parse(body);
-  const detail = (inOtherShape.safeParse(json).data ?? body.toString('utf8')).slice(0, shownChars);
-  if ((status === 404 || status === 405 || status === 501) && lacksPath.test(detail.trim()))
-    throw new CortexError('engine_lacks_endpoint', { model, path });
+  const error = engineError({ status, body, model, path });
+  if (error.code === 'engine_lacks_endpoint') throw error;
   // The client's key was good: when the engine refuses ours, or sends us elsewhere, it is set up wrongly.
   const isOurs = status < 400 || status === 401 || status === 403;
   const isShaped = inOpenAiShape.safeParse(json).success;
   if (!isOurs && isShaped && errorShape !== 'anthropic') return { status, body };
   if (!isOurs && errorShape === 'anthropic' && z.object({ type: z.literal('error') }).safeParse(json).success)
     return { status, body };
-  if (isOurs || status >= 500) throw new CortexError('engine_failed', { model, status, detail });
-  const error = new CortexError('invalid_request', { detail });
-  return { status, body: Buffer.from(JSON.stringify(errorAnswer(error, requestId, errorShape))) };
+  if (isOurs || status >= 500) throw error;
+  const refusal = new CortexError('invalid_request', { detail: wordsIn(body) });
+  return { status, body: Buffer.from(JSON.stringify(errorAnswer(refusal, requestId, errorShape))) };
 }
+
+/** Why an engine did not answer a request of ours, whoever's fault it is. */
+export function engineError({
+  status,
+  body,
+  model,
+  path,
+}: Pick<RefusedAnswer, 'status' | 'body' | 'model' | 'path'>): CortexError {
+  const detail = wordsIn(body);
+  if ((status === 404 || status === 405 || status === 501) && lacksPath.test(detail.trim()))
+    return new CortexError('engine_lacks_endpoint', { model, path });
+  return new CortexError('engine_failed', { model, status, detail });
+}
+
+const wordsIn = (body: Buffer): string =>
+  (inOtherShape.safeParse(parse(body)).data ?? body.toString('utf8')).slice(0, shownChars);
 
 function parse(body: Buffer): unknown {
   try {

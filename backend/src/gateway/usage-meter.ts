@@ -100,6 +100,11 @@ export class StreamMeter {
     this.#hideUsage = options.hideUsage;
   }
 
+  /** The model has begun to write. */
+  get hasText(): boolean {
+    return this.#deltas > 0;
+  }
+
   /** Gives what the client gets of these bytes; keeps none of them. */
   pass(chunk: Buffer): Buffer {
     if (this.#gaveUp) return chunk;

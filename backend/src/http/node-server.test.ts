@@ -114,9 +114,11 @@ it('a body that trickles is given up after its time, however often a byte comes'
   await once(patient, 'listening');
   const socket = connect((patient.address() as AddressInfo).port, '127.0.0.1');
   let text = '';
-  socket.on('error', () => undefined).on('data', (data: Buffer) => {
-    text += data.toString('latin1');
-  });
+  socket
+    .on('error', () => undefined)
+    .on('data', (data: Buffer) => {
+      text += data.toString('latin1');
+    });
   socket.write(`${head}Content-Length: 1000\r\n\r\n`);
   const trickle = setInterval(() => socket.write('x'), 40);
   await once(socket, 'close');

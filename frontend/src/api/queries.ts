@@ -24,6 +24,12 @@ export const queries = {
   /** The state is part of the key: a model that became ready has something new to tell. */
   memory: (id: string, state: ModelState) =>
     queryOptions({ queryKey: ['memory', id, state], queryFn: () => call('modelMemory', { params: { id } }) }),
+  benchmarks: (modelId: string) =>
+    queryOptions({
+      queryKey: ['benchmarks', modelId],
+      queryFn: async () => (await call('listBenchmarks', { params: { id: modelId } })).benchmarks,
+      refetchInterval: ({ state }) => (state.data?.some((one) => one.state === 'running') ? 1_000 : 10_000),
+    }),
   gpus: queryOptions({ queryKey: ['gpus'], queryFn: () => call('listGpus'), refetchInterval: 10_000 }),
   folders: queryOptions({ queryKey: ['folders'], queryFn: () => call('listFolders'), staleTime: 0 }),
   folder: (folder: string) =>

@@ -13,6 +13,7 @@ import { Dialog } from '../components/dialog.tsx';
 import { EngineLog } from '../components/engine-log.tsx';
 import { Field } from '../components/field.tsx';
 import { ImagePulls } from '../components/image-pulls.tsx';
+import { ModelCheckCard } from '../components/model-check.tsx';
 import { ModelMemory } from '../components/model-memory.tsx';
 import { Card, Facts, Failure, Page, Skeleton } from '../components/page.tsx';
 import { Replicas } from '../components/replicas.tsx';
@@ -66,6 +67,7 @@ export function ModelPage() {
       <Trouble model={model} />
       <Replicas model={model} />
       {model.wanted === 'running' ? <ImagePulls image={model.image} /> : null}
+      <ModelCheckCard model={model} />
       {model.state === 'ready' ? <TryIt model={model} /> : null}
       {steps.length > 0 ? (
         <Card title="What happened">
