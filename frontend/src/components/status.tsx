@@ -23,9 +23,9 @@ export function Status({
 }) {
   return (
     <span title={reason ?? undefined} className="line-clamp-3 sm:line-clamp-2">
-      <span className={`font-medium whitespace-nowrap ${colours[tone]}`}>
+      <span className={`whitespace-nowrap ${colours[tone]}`}>
         <span aria-hidden>{mark} </span>
-        {word}
+        <span className="font-medium">{word}</span>
       </span>
       {reason ? <span className="text-muted"> · {reason}</span> : null}
     </span>
