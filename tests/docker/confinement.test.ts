@@ -132,9 +132,9 @@ describe.each([
       ExtraHosts: null,
       PublishAllPorts: false,
     });
-    expect(found?.HostConfig['PortBindings'] ?? {}).toEqual({});
+    expect(found?.HostConfig.PortBindings ?? {}).toEqual({});
     const { memoryBytes } = await engine.info();
-    const limit = Number(found?.HostConfig['Memory']);
+    const limit = Number(found?.HostConfig.Memory);
     expect(limit).toBeGreaterThan(memoryBytes / 2 - 1);
     expect(limit).toBeLessThan(memoryBytes);
     expect(found?.Config.User).toBe(user);

@@ -74,8 +74,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
   const path =
     options.version === 'trixie'
-      ? `${unpacked}/usr/bin:${unpacked}/usr/sbin:${process.env['PATH'] ?? ''}`
-      : process.env['PATH'];
+      ? `${unpacked}/usr/bin:${unpacked}/usr/sbin:${process.env.PATH ?? ''}`
+      : process.env.PATH;
   const logPath = join(dir, 'dockerd.log');
   const log = openSync(logPath, 'a');
   const command =

@@ -36,7 +36,6 @@ class ScriptedRoom implements Room {
     this.containers.push(containerOf(record, { replica, status: 'created' }));
     return `c-${record.id}`;
   };
-  // biome-ignore lint/correctness/useYield: no engine has written anything.
   async *logs(): AsyncGenerator<string> {}
   // biome-ignore lint/correctness/useYield: nothing happens by itself.
   async *events(signal: AbortSignal): AsyncGenerator<never> {
