@@ -32,7 +32,7 @@ export const configurationRoutes = {
     summary:
       'What a description of models and recipes would change, and all that stands against it; nothing is changed',
     body: z.object({
-      /** As new models, each with `wanted` where it is to run or not. */
+      /** As new models, each with `wanted` where it is to run or not, and with `on_demand` where that is said. */
       models: z.array(described).max(mostDocuments).default([]),
       recipes: z
         .array(z.object({ name: z.string(), content: described }))

@@ -1,5 +1,6 @@
 import type { ConfigurationChange } from '../../contract/configuration.ts';
 import { newModel } from '../../contract/models.ts';
+import { onDemandSettings } from '../../contract/on-demand.ts';
 import { recipeContent } from '../../contract/recipes.ts';
 import { routes } from '../../contract/routes.ts';
 import type { Wanted } from './resolve.ts';
@@ -22,12 +23,18 @@ export async function carryOut(change: ConfigurationChange, wanted: Wanted | und
     return;
   }
   const model = newModel.parse(wanted.body);
-  const run = change.fields.find(({ field }) => field === 'wanted')?.after;
+  const changeOf = (name: string) => change.fields.find(({ field }) => field === name);
+  const onDemand = changeOf('on_demand');
+  const run = changeOf('wanted')?.after;
   let { id } = params;
   if (action === 'create') id = (await call(routes.createModel, { body: model })).model.id;
-  else if (change.fields.some(({ field }) => field !== 'wanted')) {
+  else if (change.fields.some(({ field }) => field !== 'wanted' && field !== 'on_demand')) {
     const { engine: _, ...fields } = model;
     await call(routes.updateModel, { params, body: { ...fields, version } });
+  }
+  if (onDemand !== undefined) {
+    const body = { on_demand: onDemandSettings.nullable().parse(onDemand.after) };
+    await call(routes.setOnDemand, { params: { id }, body });
   }
   if (run === 'running') await call(routes.startModel, { params: { id } });
   if (run === 'stopped') await call(routes.stopModel, { params: { id } });

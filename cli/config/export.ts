@@ -13,7 +13,9 @@ export interface ExportFlags extends SessionFlags {
 export async function exportAll(flags: ExportFlags): Promise<void> {
   const text = await withSession(flags, async (call) => {
     const { models } = await call(routes.listModels);
-    const texts = models.map((model) => modelText(model));
+    const texts: string[] = [];
+    for (const model of models)
+      texts.push(modelText(model, (await call(routes.getOnDemand, { params: { id: model.id } })).on_demand));
     for (const { id } of flags.recipes === false ? [] : (await call(routes.listRecipes)).recipes) {
       const { recipe, content, versions } = await call(routes.getRecipe, { params: { id } });
       texts.push(recipeText({ name: recipe.name, note: versions[0]?.note ?? '', content }));

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { newModel } from '../models.ts';
+import { type Model, newModel } from '../models.ts';
 import { configDocument } from './documents.ts';
 import { modelText, readDocuments } from './text.ts';
 
@@ -30,15 +30,23 @@ it('a model written as a document reads as the same model', () => {
     },
   });
   const at = '2026-01-01T00:00:00.000Z';
-  const text = modelText({
+  const shown: Model = {
     ...model,
     ...{ id: 'i', image: 'x', wanted: 'stopped', state: 'stopped', reason: null, hint: null, cause: null, since: at },
     ...{ created_at: at, version: 3, replica_states: [] },
-  });
+  };
+  const text = modelText(shown, { idle_seconds: null, priority: 2, group: 'big' });
   const [document] = readDocuments(text).documents;
   expect(configDocument.safeParse(document?.value).error).toBeUndefined();
-  const { apiVersion: _a, kind: _k, wanted: _w, ...fields } = Object(document?.value) as Record<string, unknown>;
+  const {
+    apiVersion: _a,
+    kind: _k,
+    wanted: _w,
+    on_demand: onDemand,
+    ...fields
+  } = Object(document?.value) as Record<string, unknown>;
   expect(newModel.parse(fields)).toEqual(model);
+  expect(onDemand).toEqual({ idle_seconds: null, priority: 2, group: 'big' });
 });
 
 it.each([

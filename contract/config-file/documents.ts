@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { llamacppOptions, vllmOptions } from '../engine-options/schema.ts';
 import { modelBase, replicas, task } from '../models.ts';
+import { onDemandSettings } from '../on-demand.ts';
 import { recipeName, recipeNote } from '../recipes.ts';
 
 /** The format of the files that describe models and recipes. */
@@ -50,6 +51,10 @@ const modelFields = {
     .optional()
     .describe('A recipe whose options count where this document gives none; without a version its newest'),
   replicas: replicas.optional().describe('How many engines serve it; left out, one'),
+  on_demand: onDemandSettings
+    .nullable()
+    .optional()
+    .describe('Its first request loads it; null is not so any more, left out is as before'),
   wanted: z.enum(['running', 'stopped']).optional().describe('Left out, it runs or not as before'),
 };
 const recipeFields = {

@@ -1,6 +1,7 @@
 import { LineCounter, parseAllDocuments, stringify } from 'yaml';
 import { type Extras, hidden, hiddenFields } from '../hidden.ts';
 import type { Model } from '../models.ts';
+import type { OnDemandSettings } from '../on-demand.ts';
 import type { RecipeContent } from '../recipes.ts';
 import { apiVersion } from './documents.ts';
 
@@ -64,8 +65,8 @@ export function recipeText({ name, note, content }: { name: string; note: string
 }
 
 /** A model as a document that changes nothing when it is applied. */
-export function modelText({ options, ...model }: Model): string {
+export function modelText({ options, ...model }: Model, onDemand: OnDemandSettings | null): string {
   const { served_name, name, engine, task, folder, file, replicas, wanted } = model;
-  const fields = { served_name, name, engine, task, folder, file, replicas, wanted };
+  const fields = { served_name, name, engine, task, folder, file, replicas, on_demand: onDemand, wanted };
   return write({ apiVersion, kind: 'Model', ...fields }, options);
 }

@@ -97,6 +97,26 @@ describe('cortex apply', () => {
     expect(await models()).toMatchObject([{ name: 'Better', version: 2, options: { threads: 3, parallel: null } }]);
   });
 
+  it('says when a model is loaded, and leaves alone what a file does not speak of', async () => {
+    const file = write('a.yaml', model('one', 'on_demand: { idle_seconds: 60, group: big }\n'));
+    const made = await run(['apply', '-f', file, '--yes']);
+    expect(made.out).toContain('    on_demand: {"idle_seconds":60,"priority":0,"group":"big"}\n');
+    const [one] = await models();
+    const settings = async () => (await cortex.call('getOnDemand', { params: { id: one?.id ?? '' } })).on_demand;
+    expect(await settings()).toEqual({ idle_seconds: 60, priority: 0, group: 'big' });
+    for (const text of [model('one'), (await run(['export', '--no-recipes'])).out])
+      expect(await run(['apply', '-f', '-', '--yes'], { input: text })).toMatchObject({
+        out: 'No changes, 1 unchanged\n',
+      });
+    const faulty = await run(['apply', '-f', '-', '--yes'], {
+      input: model('one', 'on_demand: { idle_seconds: 0 }\n'),
+    });
+    expect(faulty).toMatchObject({ code: 2, err: expect.stringContaining('on_demand.idle_seconds') as string });
+    await run(['apply', '-f', '-', '--yes'], { input: model('one', 'on_demand: null\n') });
+    expect(await settings()).toBeNull();
+    expect(await models()).toMatchObject([{ version: one?.version }]);
+  });
+
   it.each([['--dry-run'], ['--diff']])(
     '%s changes nothing and tells by exit code 8 that something would',
     async (flag) => {

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ConfigurationChange } from '../../../contract/configuration.ts';
 import { CortexError } from '../../../contract/errors.ts';
 import { hiddenFields } from '../../../contract/hidden.ts';
 import { type NewModel, newModel, type PlanIssue } from '../../../contract/models.ts';
+import { type OnDemandSettings, onDemandSettings } from '../../../contract/on-demand.ts';
 import { type FieldChange, recipeContent } from '../../../contract/recipes.ts';
 import type { ModelRecord } from '../db/model-records.ts';
 import type { RecipeRecord } from '../db/recipe-records.ts';
@@ -19,6 +21,8 @@ export interface Description {
 
 export interface ConfigurationContext {
   readonly models: readonly ModelRecord[];
+  /** Of those models that their first request loads, by id. */
+  readonly onDemand: ReadonlyMap<string, OnDemandSettings>;
   /** The newest version of each recipe. */
   readonly recipes: readonly RecipeRecord[];
   /** Throws where a model can't be served as it is described. */
@@ -69,7 +73,7 @@ export async function diffConfiguration(
   ];
 }
 
-async function diffModel({ wanted, ...described }: Described, context: ConfigurationContext) {
+async function diffModel({ wanted, on_demand: onDemand, ...described }: Described, context: ConfigurationContext) {
   const name = String(described.served_name ?? '');
   const before = context.models.find(({ served_name }) => served_name === name) ?? null;
   const change: ConfigurationChange = {
@@ -103,10 +107,22 @@ async function diffModel({ wanted, ...described }: Described, context: Configura
   } catch (error) {
     change.issues.push(issueOf(error));
   }
+  change.fields.push(...onDemandDifference(onDemand, context.onDemand.get(before?.id ?? '') ?? null, change.issues));
   if (wanted !== undefined && wanted !== (before?.wanted ?? 'stopped'))
     change.fields.push({ field: 'wanted', before: before?.wanted ?? null, after: wanted, secret: false });
   if (before !== null && change.fields.length > 0) change.action = 'update';
   return change;
+}
+
+const describedOnDemand = onDemandSettings.nullable().optional();
+
+/** @param described undefined is as before */
+function onDemandDifference(described: unknown, before: OnDemandSettings | null, issues: PlanIssue[]): FieldChange[] {
+  const read = describedOnDemand.safeParse(described);
+  for (const { path, message } of read.error?.issues ?? [])
+    issues.push({ param: ['on_demand', ...path].join('.'), message, hint: null });
+  if (read.data === undefined || isDeepStrictEqual(read.data, before)) return [];
+  return [{ field: 'on_demand', before, after: read.data, secret: false }];
 }
 
 function diffRecipe(name: string, described: Described, context: ConfigurationContext): ConfigurationChange {

@@ -14,6 +14,7 @@ import {
   recipeContent,
 } from '../../../contract/recipes.ts';
 import { listModels } from '../db/model-records.ts';
+import { listOnDemand } from '../db/on-demand-records.ts';
 import * as records from '../db/recipe-records.ts';
 import type { Database } from '../db/schema.ts';
 import { type Description, diffConfiguration } from './configuration.ts';
@@ -152,6 +153,7 @@ export class Recipes {
     const { db, models } = this.#options;
     return diffConfiguration(description, {
       models: await listModels(db),
+      onDemand: await listOnDemand(db),
       recipes: await records.listRecipes(db),
       check: (model) => models.check(model),
     });

@@ -37,7 +37,6 @@ class ScriptedRoom implements Room {
     return `c-${record.id}`;
   };
   async *logs(): AsyncGenerator<string> {}
-  // biome-ignore lint/correctness/useYield: nothing happens by itself.
   async *events(signal: AbortSignal): AsyncGenerator<never> {
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   }
