@@ -92,7 +92,16 @@ onBothDatabases((database) => {
     const now = new Date().toISOString();
     model = modelSchema.parse({
       ...record,
-      ...{ image: 'llama', replica_states: [], state: 'ready', reason: null, hint: null, since: now, created_at: now },
+      ...{
+        image: 'llama',
+        replica_states: [],
+        state: 'ready',
+        reason: null,
+        hint: null,
+        cause: null,
+        since: now,
+        created_at: now,
+      },
     });
     show('ready');
   });

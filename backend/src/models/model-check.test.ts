@@ -33,7 +33,7 @@ const model = (changes: object = {}): Model =>
       file: 'f.gguf',
     },
     ...{ options: {}, image: 'i', replicas: 1, replica_states: [], wanted: 'running', state: 'ready', reason: null },
-    ...{ hint: null, since: at, created_at: at, version: 1 },
+    ...{ hint: null, cause: null, since: at, created_at: at, version: 1 },
     ...changes,
   });
 const only = async (changes: object = {}) => (await checkModel(model(changes), engines)).replicas[0];
