@@ -122,7 +122,7 @@ describe.each(workers)('with GATEWAY_WORKERS=%s', (count) => {
       }
       const rows = await cortex.rows(4);
       for (const row of rows) expect(row).toMatchObject({ outcome: 'client_gone', cause: 'client_gone', status: 499 });
-      expect(engine.seen.every(({ abortedAtMs }) => abortedAtMs !== null)).toBe(true);
+      await eventually('the engine is told', () => engine.seen.every(({ abortedAtMs }) => abortedAtMs !== null));
       expect((await cortex.ask('quick')).status).toBe(200);
     });
   });
