@@ -60,6 +60,7 @@ it.each(['light', 'dark'] as const)(
 
       await page.getByRole('link', { name: 'Benchmark', exact: true }).click();
       await page.getByText('Nothing measured yet').waitFor();
+      await page.getByRole('navigation', { name: 'Breadcrumb' }).getByText('Benchmark').waitFor();
       await page.getByLabel('Requests at once').fill('4, 2');
       await page.getByText('Each larger than the last').waitFor();
       expect(await page.getByRole('button', { name: 'Start benchmark' }).isDisabled()).toBe(true);

@@ -5,6 +5,8 @@ import type { ReactNode } from 'react';
 import { queries } from '../api/queries.ts';
 import { places } from './places.ts';
 
+const acts: Readonly<Record<string, string>> = { edit: 'Edit', benchmark: 'Benchmark' };
+
 /** Where one is: the place, what of it is open, and what is done with that. */
 export function Breadcrumb() {
   const path = useRouterState({ select: (state) => state.location.pathname });
@@ -16,7 +18,7 @@ export function Breadcrumb() {
   if (second === 'add') return <Crumbs crumbs={[root, 'Add model']} />;
   const name =
     first === 'recipes' ? <RecipeName id={second} /> : <ModelName id={second} isLink={third !== undefined} />;
-  return <Crumbs crumbs={third === undefined ? [root, name] : [root, name, 'Edit']} />;
+  return <Crumbs crumbs={third === undefined ? [root, name] : [root, name, acts[third] ?? 'Nowhere']} />;
 }
 
 function Crumbs({ crumbs }: { crumbs: readonly ReactNode[] }) {
