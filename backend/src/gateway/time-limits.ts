@@ -9,7 +9,7 @@ const everyMs = 50;
 const watched = new Set<TimeLimited>();
 let timer: NodeJS.Timeout | null = null;
 
-/** All requests are looked at together: a timer of its own for each of a request's limits took 3 % of what it costs. */
+/** All requests are looked at together: to set and clear a timer takes some 0.8 µs, and each request has up to three limits. */
 export function watchTime(one: TimeLimited): void {
   watched.add(one);
   timer ??= setInterval(checkAll, everyMs).unref();
