@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ImageGate } from '../../backend/src/models/image-gate.ts';
 import type { PullProgress } from '../../contract/image-pulls.ts';
 import { DockerEngine } from '../../docker/engine.ts';
@@ -150,7 +150,8 @@ describe.each([
           message: expect.stringContaining('no space left on device'),
         });
       } finally {
-        await run('umount', [downloads]);
+        // The Engine closes its half-written layers a moment after it has answered.
+        await vi.waitFor(() => run('umount', [downloads]), { timeout: 10_000, interval: 100 });
       }
       await gateOf().fetch(image);
       expect(await gateOf().isCached(image)).toBe(true);
