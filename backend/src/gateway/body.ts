@@ -2,27 +2,38 @@ import { isAscii } from 'node:buffer';
 import { z } from 'zod';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ParameterRule } from '../../../contract/routing.ts';
+import { oneWriteBytes } from '../http/one-write.ts';
 import { type Form, readForm, setTexts, textOf } from './form-body.ts';
 import { outlineOf, setMember } from './json-edit.ts';
 import { changedByRules, lengthNames } from './parameters.ts';
 import type { EnginePath } from './surface.ts';
 
-/** What the gateway looks at; all else goes to the engine untouched. */
-const inspected = z.object({
-  model: z.string().min(1),
-  stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
-  n: z.number().nullish(),
-  best_of: z.number().nullish(),
-  n_cmpl: z.number().nullish(),
-  max_tokens: z.number().nullish(),
-  max_completion_tokens: z.number().nullish(),
-  max_output_tokens: z.number().nullish(),
-  n_predict: z.number().nullish(),
-  user: z.string().nullish().catch(undefined),
-  prompt_cache_key: z.string().nullish().catch(undefined),
-});
-const inspectedNames = Object.keys(inspected.shape);
+interface JsonTypes {
+  readonly string: string;
+  readonly number: number;
+  readonly boolean: boolean;
+  readonly object: Readonly<Record<string, unknown>>;
+}
+/**
+ * What the gateway looks at, by JSON's types, each of which may be null or missing; all else goes to the engine untouched. A
+ * table and not a schema of zod, which makes a new object of what it has looked at, for every request.
+ */
+const inspected = {
+  model: 'string',
+  stream: 'boolean',
+  stream_options: 'object',
+  n: 'number',
+  best_of: 'number',
+  n_cmpl: 'number',
+  max_tokens: 'number',
+  max_completion_tokens: 'number',
+  max_output_tokens: 'number',
+  n_predict: 'number',
+} as const satisfies Readonly<Record<string, keyof JsonTypes>>;
+type Inspected = { readonly [K in keyof typeof inspected]?: JsonTypes[(typeof inspected)[K]] | null };
+const inspectedTypes = Object.entries(inspected);
+const inspectedNames = Object.keys(inspected);
+const choiceNames = ['n', 'best_of', 'n_cmpl'] as const;
 
 /** Largest values that a request may ask for. */
 export interface BodyCaps {
@@ -40,6 +51,8 @@ export interface InspectedBody {
   /** The client names what its requests have in common: a session that should meet the same cache. */
   readonly session: string | null;
   readonly bytes: Buffer;
+  /** A short body of ASCII alone, as text: to decode it once is enough. */
+  readonly ascii: string | null;
   readonly contentType: string;
   /** The body, parsed; empty for a form. */
   readonly sent: Readonly<Record<string, unknown>>;
@@ -51,7 +64,8 @@ export interface InspectedBody {
 export function inspectBody(bytes: Buffer, contentType: string, path: EnginePath, caps: BodyCaps): InspectedBody {
   if (path.body === 'form') return inspectForm(bytes, contentType, path);
   // Most bodies are ASCII, which is read several times as quickly.
-  const text = bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8');
+  const ascii = isAscii(bytes);
+  const text = bytes.toString(ascii ? 'latin1' : 'utf8');
   const { depth, members } = outlineOf(text, caps.REQUEST_MAX_NESTING);
   if (depth > caps.REQUEST_MAX_NESTING)
     throw invalid('', `it is nested deeper than ${caps.REQUEST_MAX_NESTING} levels`);
@@ -59,14 +73,14 @@ export function inspectBody(bytes: Buffer, contentType: string, path: EnginePath
   if (Object.keys(sent).length !== members)
     throw invalid('', 'a name stands in it twice, and engines differ in which of the two they read');
   refuseOtherSpellings(sent, inspectedNames);
-  const parsed = inspected.safeParse(sent);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw invalid(issue?.path.join('.') ?? '', issue?.message ?? 'not valid');
-  }
-  const { model, stream, stream_options: options, user, prompt_cache_key: cacheKey, ...numbers } = parsed.data;
-  for (const name of ['n', 'best_of', 'n_cmpl'] as const) atMost(name, numbers[name], caps.REQUEST_MAX_CHOICES);
-  for (const name of lengthNames) atMost(name, numbers[name], caps.REQUEST_MAX_TOKENS);
+  demandTypes(sent);
+  const { model, stream, stream_options: options } = sent;
+  if (!model) throw invalid('model', 'the name of a model is expected');
+  const asked = options?.include_usage ?? undefined;
+  if (asked !== undefined && typeof asked !== 'boolean')
+    throw invalid('stream_options.include_usage', 'a boolean is expected');
+  for (const name of choiceNames) atMost(name, sent[name], caps.REQUEST_MAX_CHOICES);
+  for (const name of lengthNames) atMost(name, sent[name], caps.REQUEST_MAX_TOKENS);
   // What is looked for may be written in escapes.
   if (text.includes('image') || text.includes('\\u')) {
     const images = countImages(sent);
@@ -77,9 +91,10 @@ export function inspectBody(bytes: Buffer, contentType: string, path: EnginePath
   return {
     model,
     streamed,
-    asksUsage: streamed && path.asksUsage && options?.include_usage !== true,
-    session: cacheKey ?? user ?? null,
+    asksUsage: streamed && path.asksUsage && asked !== true,
+    session: textIn(sent, 'prompt_cache_key') ?? textIn(sent, 'user'),
     bytes,
+    ascii: ascii && bytes.length <= oneWriteBytes ? text : null,
     contentType: 'application/json',
     sent,
     form: null,
@@ -92,7 +107,7 @@ function inspectForm(bytes: Buffer, contentType: string, path: EnginePath): Insp
   const model = formText(bytes, form, 'model');
   if (model === null || model === '') throw invalid('model', 'the form has no such field');
   const streamed = path.canStream && formText(bytes, form, 'stream')?.toLowerCase() === 'true';
-  return { model, streamed, asksUsage: false, session: null, bytes, contentType, sent: {}, form };
+  return { model, streamed, asksUsage: false, session: null, bytes, ascii: null, contentType, sent: {}, form };
 }
 
 /** @throws CortexError invalid_request where engines could differ in what they read */
@@ -104,14 +119,14 @@ function formText(bytes: Buffer, form: Form, name: string): string | null {
 
 /**
  * What the engine gets: the client's bytes, with its own name for the model, the administrator's rules and, where a stream
- * would not tell it, the question for usage.
+ * would not tell it, the question for usage. A text is ASCII.
  * @throws CortexError parameter_forbidden
  */
 export function bodyForEngine(
   body: InspectedBody,
   engineModel: string,
   rules: Readonly<Record<string, ParameterRule>>,
-): Buffer {
+): Buffer | string {
   if (body.form !== null) return formForEngine(body, body.form, engineModel, rules);
   const { sent, model, asksUsage } = body;
   let { bytes } = body;
@@ -122,7 +137,7 @@ export function bodyForEngine(
       bytes = setMember(bytes, name, value, Object.hasOwn(sent, name));
   }
   if (engineModel !== model) bytes = setMember(bytes, 'model', engineModel, true);
-  if (!asksUsage) return bytes;
+  if (!asksUsage) return bytes === body.bytes ? (body.ascii ?? bytes) : bytes;
   const options = z.looseObject({}).nullish().parse(sent.stream_options);
   return setMember(bytes, 'stream_options', { ...options, include_usage: true }, options !== undefined);
 }
@@ -163,6 +178,21 @@ function invalid(param: string, detail: string): CortexError {
 function atMost(name: string, value: number | null | undefined, most: number): void {
   if (value !== null && value !== undefined && value > most) throw invalid(name, `at most ${most} here`);
 }
+
+/** @throws CortexError invalid_request */
+function demandTypes(sent: Readonly<Record<string, unknown>>): asserts sent is Inspected & Record<string, unknown> {
+  for (const [name, type] of inspectedTypes) {
+    const value = sent[name];
+    if (value === undefined || value === null) continue;
+    const isFit = type === 'number' ? Number.isFinite(value) : typeof value === type && !Array.isArray(value);
+    if (!isFit) throw invalid(name, `${type === 'object' ? 'an' : 'a'} ${type} is expected`);
+  }
+}
+
+const textIn = (sent: Readonly<Record<string, unknown>>, name: string): string | null => {
+  const value = sent[name];
+  return typeof value === 'string' ? value : null;
+};
 
 const isPlain = /^[a-z0-9_]*$/;
 /** As Go's JSON does it, for which also ſ is an s and the Kelvin sign a k. */

@@ -3,13 +3,23 @@ import type { SubjectLimit } from '../../../contract/routing.ts';
 import type { HttpResponse } from '../http/message.ts';
 import type { InspectedBody } from './body.ts';
 import type { Caller } from './credentials.ts';
-import type { Exchange } from './gateway.ts';
-import type { Allowance, LimitAnswer, LimitRequest } from './limits.ts';
+import type { Exchange } from './exchange.ts';
+import type { Allowance, LimitAnswer, LimitRequest, LimitStore } from './limits.ts';
 
 /** What was taken of the limits for one request. */
-export interface LimitGrant {
+export class LimitGrant {
+  readonly #store: LimitStore;
+  readonly #request: LimitRequest;
+
+  constructor(store: LimitStore, request: LimitRequest) {
+    this.#store = store;
+    this.#request = request;
+  }
+
   /** Once, when the request has ended. */
-  settle(usedTokens: number): void;
+  settle(usedTokens: number): void {
+    this.#store.settle(this.#request, usedTokens);
+  }
 }
 
 /**
@@ -24,12 +34,12 @@ export function takeLimits(
   body: InspectedBody,
 ): LimitGrant | Promise<LimitGrant> | null {
   const { table } = exchange.options;
-  const limits: SubjectLimit[] = [];
-  const add = (limit: SubjectLimit | undefined) => void (limit !== undefined && limits.push(limit));
-  if (caller.keyId !== null) add(table.limit('key', caller.keyId));
-  add(table.limit('user', caller.userId));
-  add(table.limit('organization', caller.organizationId));
-  add(table.limit('model', servedName));
+  const limits = [
+    caller.keyId === null ? undefined : table.limit('key', caller.keyId),
+    table.limit('user', caller.userId),
+    table.limit('organization', caller.organizationId),
+    table.limit('model', servedName),
+  ].filter((limit) => limit !== undefined);
   return limits.length === 0 ? null : grant(exchange, exchange.requestId, limits, body);
 }
 
@@ -54,31 +64,43 @@ function grant(
   body: InspectedBody,
 ): LimitGrant | Promise<LimitGrant> {
   const request: LimitRequest = { requestId, limits, tokens: estimatedTokens(body, limits), nowMs: Date.now() };
-  const settle = (usedTokens: number) => options.limits.settle(request, usedTokens);
   const taking = options.limits.take(request);
-  if (!(taking instanceof Promise)) return granted(response, taking, settle);
-  return taking.then((answer) => granted(response, answer, settle));
+  if (taking instanceof Promise)
+    return taking.then((answer) => {
+      tellAllowances(response, answer);
+      return new LimitGrant(options.limits, request);
+    });
+  tellAllowances(response, taking);
+  return new LimitGrant(options.limits, request);
 }
 
-function granted(response: HttpResponse, answer: LimitAnswer, settle: LimitGrant['settle']): LimitGrant {
+/** @throws CortexError rate_limited */
+function tellAllowances(response: HttpResponse, answer: LimitAnswer): void {
   if (!answer.allowed) {
     const none: Allowance = { limit: answer.limit, remaining: 0, resetMs: answer.retryAfterMs };
-    if (answer.name === 'requests_per_minute') tell(response, 'requests', none);
-    if (answer.name === 'tokens_per_minute') tell(response, 'tokens', none);
+    if (answer.name === 'requests_per_minute') tell(response, requestHeaders, none);
+    if (answer.name === 'tokens_per_minute') tell(response, tokenHeaders, none);
     throw refusal(answer);
   }
   if (!answer.checked) response.setHeader('x-cortex-limits', 'unchecked');
-  tell(response, 'requests', answer.requests);
-  tell(response, 'tokens', answer.tokens);
-  return { settle };
+  tell(response, requestHeaders, answer.requests);
+  tell(response, tokenHeaders, answer.tokens);
 }
 
 /** OpenAI's names, which its clients and agents read. */
-function tell(response: HttpResponse, what: 'requests' | 'tokens', allowance: Allowance | null): void {
+const headersOf = (what: 'requests' | 'tokens') => ({
+  limit: `x-ratelimit-limit-${what}`,
+  remaining: `x-ratelimit-remaining-${what}`,
+  reset: `x-ratelimit-reset-${what}`,
+});
+const requestHeaders = headersOf('requests');
+const tokenHeaders = headersOf('tokens');
+
+function tell(response: HttpResponse, names: ReturnType<typeof headersOf>, allowance: Allowance | null): void {
   if (allowance === null) return;
-  response.setHeader(`x-ratelimit-limit-${what}`, String(allowance.limit));
-  response.setHeader(`x-ratelimit-remaining-${what}`, String(allowance.remaining));
-  response.setHeader(`x-ratelimit-reset-${what}`, `${Math.ceil(allowance.resetMs) / 1000}s`);
+  response.setHeader(names.limit, String(allowance.limit));
+  response.setHeader(names.remaining, String(allowance.remaining));
+  response.setHeader(names.reset, `${Math.ceil(allowance.resetMs) / 1000}s`);
 }
 
 const bytesPerToken = 4;

@@ -96,10 +96,10 @@ let lastMonth = 0;
  */
 export class MemoryLimits implements SeededLimitStore {
   readonly available = true;
-  readonly #subjects = new Map<string, Usage>();
+  readonly #subjects = new Map<LimitSubject, Map<string, Usage>>();
 
   seed(subject: LimitSubject, id: string, spent: { day: number; month: number }): void {
-    const usage = this.#of(`${subject} ${id}`, Date.now());
+    const usage = this.#of(subject, id, Date.now());
     usage.day.used = Math.max(usage.day.used, spent.day);
     usage.month.used = Math.max(usage.month.used, spent.month);
   }
@@ -114,7 +114,7 @@ export class MemoryLimits implements SeededLimitStore {
     let requests: Allowance | null = null;
     let tokenAllowance: Allowance | null = null;
     for (const limit of limits) {
-      const usage = this.#of(`${limit.subject} ${limit.id}`, nowMs);
+      const usage = this.#of(limit.subject, limit.id, nowMs);
       usage.running += 1;
       usage.day.used += tokens;
       usage.month.used += tokens;
@@ -127,7 +127,7 @@ export class MemoryLimits implements SeededLimitStore {
   settle({ limits, tokens, nowMs }: LimitRequest, usedTokens: number): void {
     const more = usedTokens - tokens;
     for (const limit of limits) {
-      const usage = this.#subjects.get(`${limit.subject} ${limit.id}`);
+      const usage = this.#subjects.get(limit.subject)?.get(limit.id);
       if (usage === undefined) continue;
       usage.running -= 1;
       if (usage.tokens !== null) usage.tokens.level -= more;
@@ -137,8 +137,7 @@ export class MemoryLimits implements SeededLimitStore {
   }
 
   #refusal(limit: SubjectLimit, tokens: number, nowMs: number) {
-    const usage = this.#of(`${limit.subject} ${limit.id}`, nowMs);
-    const refuse = (name: LimitName, value: number, retryAfterMs: number) => ({ name, limit: value, retryAfterMs });
+    const usage = this.#of(limit.subject, limit.id, nowMs);
     const { concurrent_requests: concurrent, requests_per_minute: rpm, tokens_per_minute: tpm } = limit;
     if (concurrent !== null && usage.running >= concurrent) return refuse('concurrent_requests', concurrent, 1000);
     if (rpm !== null) {
@@ -157,9 +156,10 @@ export class MemoryLimits implements SeededLimitStore {
     return null;
   }
 
-  #of(key: string, nowMs: number): Usage {
-    const [day, month] = [dayOf(nowMs), monthOf(nowMs)];
-    let usage = this.#subjects.get(key);
+  #of(subject: LimitSubject, id: string, nowMs: number): Usage {
+    const day = dayOf(nowMs);
+    const month = monthOf(nowMs);
+    let usage = this.#subjects.get(subject)?.get(id);
     if (usage === undefined) {
       usage = {
         requests: null,
@@ -168,13 +168,17 @@ export class MemoryLimits implements SeededLimitStore {
         day: { period: day, used: 0 },
         month: { period: month, used: 0 },
       };
-      this.#subjects.set(key, usage);
+      const known = this.#subjects.get(subject);
+      if (known === undefined) this.#subjects.set(subject, new Map([[id, usage]]));
+      else known.set(id, usage);
     }
     if (usage.day.period !== day) usage.day = { period: day, used: 0 };
     if (usage.month.period !== month) usage.month = { period: month, used: 0 };
     return usage;
   }
 }
+
+const refuse = (name: LimitName, limit: number, retryAfterMs: number) => ({ name, limit, retryAfterMs });
 
 function refilled(bucket: Bucket | null, perMinute: number, nowMs: number): number {
   if (bucket === null) return perMinute;
@@ -192,7 +196,12 @@ function draw(
 ): Allowance | null {
   if (perMinute === null) return null;
   const level = refilled(usage[which], perMinute, nowMs) - amount;
-  usage[which] = { level, atMs: nowMs };
+  const bucket = usage[which];
+  if (bucket === null) usage[which] = { level, atMs: nowMs };
+  else {
+    bucket.level = level;
+    bucket.atMs = nowMs;
+  }
   return allowanceOf(perMinute, level);
 }
 

@@ -37,7 +37,7 @@ export class MeasuredEngines {
   async askAny(modelId: string, request: MeasuredRequest, signal: AbortSignal): Promise<MeasuredAnswer> {
     const { balancer, onUsed } = this.#options;
     const model = this.#model(modelId);
-    const lease = balancer.acquire(model?.endpoints ?? [], null, new Set(), Date.now());
+    const lease = balancer.acquire(model?.endpoints ?? [], null, [], Date.now());
     if (lease === undefined) throw new CortexError('engine_unreachable', { model: model?.servedName ?? modelId });
     try {
       onUsed(modelId);

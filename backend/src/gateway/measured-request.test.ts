@@ -51,13 +51,14 @@ describe('a request of our own', () => {
     engine.script = async (response) => {
       await sendFrames(response, [role], 60);
       await sendFrames(response, [text('a')], 60);
-      await sendFrames(response, [usage, done], 60);
+      await sendFrames(response, [usage], 60);
+      await sendFrames(response, [done], 1000);
       response.end();
     };
     const { firstTextMs, durationMs } = await ask();
     expect(firstTextMs).toBeGreaterThan(50);
     expect(durationMs - (firstTextMs ?? 0)).toBeGreaterThan(50);
-    expect(durationMs).toBeLessThan(60 * 4);
+    expect(durationMs).toBeLessThan(1000);
   });
 
   it('counts nothing where the engine tells nothing', async () => {

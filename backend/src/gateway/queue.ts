@@ -13,7 +13,7 @@ export interface Place {
   readonly position: number;
   readonly waitedMs: number;
   /** Once, when the request has ended. */
-  readonly leave: () => void;
+  leave(): void;
 }
 
 /** Gives places at models. */
@@ -112,15 +112,16 @@ export class Queues implements ModelQueues {
   }
 
   #place(model: string, queue: ModelQueue, position: number, cameAtMs: number): Place {
-    const enteredAtMs = Date.now();
     queue.running += 1;
-    const leave = () => {
-      queue.running -= 1;
-      queue.heldMs += (Date.now() - enteredAtMs - queue.heldMs) * 0.2;
-      this.#next(queue);
-      if (queue.running === 0 && queue.waiting === 0) this.#models.delete(model);
-    };
-    return { position, waitedMs: enteredAtMs - cameAtMs, leave };
+    return new QueuePlace(this, model, queue, position, cameAtMs);
+  }
+
+  /** Whoever held a place has left it. */
+  left(model: string, queue: ModelQueue, heldMs: number): void {
+    queue.running -= 1;
+    queue.heldMs += (heldMs - queue.heldMs) * 0.2;
+    this.#next(queue);
+    if (queue.running === 0 && queue.waiting === 0) this.#models.delete(model);
   }
 
   #next(queue: ModelQueue): void {
@@ -147,6 +148,27 @@ export class Queues implements ModelQueues {
     const queue = { running: 0, waiting: 0, rules, shares: new Map(), heldMs: 0 };
     this.#models.set(model, queue);
     return queue;
+  }
+}
+
+class QueuePlace implements Place {
+  readonly position: number;
+  readonly waitedMs: number;
+  readonly #queues: Queues;
+  readonly #model: string;
+  readonly #queue: ModelQueue;
+  readonly #enteredAtMs = Date.now();
+
+  constructor(queues: Queues, model: string, queue: ModelQueue, position: number, cameAtMs: number) {
+    this.#queues = queues;
+    this.#model = model;
+    this.#queue = queue;
+    this.position = position;
+    this.waitedMs = this.#enteredAtMs - cameAtMs;
+  }
+
+  leave(): void {
+    this.#queues.left(this.#model, this.#queue, Date.now() - this.#enteredAtMs);
   }
 }
 

@@ -1,4 +1,5 @@
 import { CortexError } from '../../../contract/errors.ts';
+import type { ServingSettings } from '../../../contract/routing.ts';
 import type { UsageRecord } from '../../../contract/usage.ts';
 import type { HttpResponse } from '../http/message.ts';
 import { oneWriteBytes } from '../http/one-write.ts';
@@ -9,13 +10,20 @@ import { type ErrorShape, errorEvent } from './error-shape.ts';
 import { forgetTime, type TimeLimited, watchTime } from './time-limits.ts';
 import { AnswerMeter, StreamMeter, type TokenCounts } from './usage-meter.ts';
 
-/** In milliseconds; 0 is no limit. */
-export interface RelayTimeouts {
-  /** Until the first byte of the answer. */
-  readonly firstByteMs: number;
-  /** Between two pieces of the answer. */
-  readonly idleMs: number;
-  readonly totalMs: number;
+/** In seconds; 0 is no limit. */
+export type RelayTimes = Pick<
+  ServingSettings,
+  'first_byte_timeout_seconds' | 'idle_timeout_seconds' | 'total_timeout_seconds'
+>;
+
+/** Who hears of an answer. */
+export interface RelayOwner {
+  /** Called once, before the first byte goes to the client; headers may be set. */
+  onAnswer(status: number): void;
+  /** Called once, before the last byte goes to the client: what it has seen whole is then in the journal. */
+  onEnded(end: RelayEnd): void;
+  /** Called once, when all is over. `failed` and `not-begun` mean that nothing was sent to the client yet. */
+  onSettled(result: RelayResult): void;
 }
 
 export interface RelayOptions {
@@ -27,14 +35,11 @@ export interface RelayOptions {
   readonly errorShape: ErrorShape;
   /** Take out of the stream what the engine says of usage only because the gateway asked. */
   readonly hideUsage: boolean;
-  readonly timeouts: RelayTimeouts;
+  readonly times: RelayTimes;
   /** Another endpoint may be tried: an engine that says that it is not ready is then no answer. */
   readonly othersLeft: boolean;
   readonly response: HttpResponse;
-  /** Called once, with the status, before the first byte goes to the client; headers may be set. */
-  readonly onAnswer: (status: number) => void;
-  /** Called once, before the last byte goes to the client: what it has seen whole is then in the journal. */
-  readonly onEnded: (end: RelayEnd) => void;
+  readonly owner: RelayOwner;
 }
 
 export interface RelayEnd {
@@ -68,38 +73,33 @@ const keptRefusalBytes = 64 * 1024;
 /**
  * Sends a request to an engine and its answer's bytes to the client as they come. Ends once, whoever goes first: the
  * client's leaving aborts the engine's work, and an engine that breaks off inside a stream gives the client an error event.
- * `failed` means that nothing was sent to the client yet.
  */
-export function relay(options: RelayOptions): Promise<RelayResult> {
-  return new Promise((resolve) => new Exchange(options, resolve).begin());
-}
+export const relay = (options: RelayOptions): void => new Relay(options).begin();
 
 type Mode = 'waiting' | 'stream' | 'document' | 'refusal' | 'over';
 
-class Exchange implements AnswerSink, TimeLimited {
+class Relay implements AnswerSink, TimeLimited {
   readonly #options: RelayOptions;
-  readonly #settle: (result: RelayResult) => void;
   #call: EngineCall | null = null;
   #mode: Mode = 'waiting';
   #status = 0;
-  #headers: ReadonlyMap<string, string> = new Map();
+  #headers: ReadonlyMap<string, string> = noHeaders;
   #meter: StreamMeter | AnswerMeter = noMeter;
   #firstByteAtMs: number | null = null;
   #documentBytes = 0;
-  /** All of a short document: it goes out with its head when the engine has ended, which is now. */
-  #whole: Buffer | null = null;
-  #refusal: Buffer[] = [];
-  #refusalBytes = 0;
+  /** All of a short document, in Latin-1: it goes out with its head when the engine has ended, which is now. */
+  #whole = '';
+  #refusal: Buffer = nothing;
   /** Something came, or was taken, since the time was looked at last. */
   #moved = false;
   #quietSinceMs: number;
   readonly #begunAtMs: number;
   #drainAwaited = false;
   #told = false;
+  watchedAt = -1;
 
-  constructor(options: RelayOptions, settle: (result: RelayResult) => void) {
+  constructor(options: RelayOptions) {
     this.#options = options;
-    this.#settle = settle;
     this.#begunAtMs = performance.now();
     this.#quietSinceMs = this.#begunAtMs;
   }
@@ -116,7 +116,7 @@ class Exchange implements AnswerSink, TimeLimited {
   }
 
   onHead(status: number, headers: ReadonlyMap<string, string>): void {
-    const { response, hideUsage, onAnswer } = this.#options;
+    const { response, hideUsage, owner } = this.#options;
     this.#status = status;
     this.#headers = headers;
     this.#moved = true;
@@ -131,7 +131,7 @@ class Exchange implements AnswerSink, TimeLimited {
     }
     this.#mode = 'stream';
     this.#meter = new StreamMeter({ hideUsage });
-    onAnswer(status);
+    owner.onAnswer(status);
     this.#passHeaders();
     response.setHeader('x-accel-buffering', 'no');
     response.writeHead(status);
@@ -144,11 +144,8 @@ class Exchange implements AnswerSink, TimeLimited {
     this.#firstByteAtMs ??= Date.now();
     if (this.#mode === 'stream') return this.#event(bytes);
     if (this.#mode === 'document') return this.#document(bytes);
-    if (this.#refusalBytes < keptRefusalBytes) {
-      const kept = Buffer.from(bytes.subarray(0, keptRefusalBytes - this.#refusalBytes));
-      this.#refusalBytes += kept.length;
-      this.#refusal.push(kept);
-    }
+    if (this.#refusal.length < keptRefusalBytes)
+      this.#refusal = Buffer.concat([this.#refusal, bytes.subarray(0, keptRefusalBytes - this.#refusal.length)]);
     return true;
   }
 
@@ -156,8 +153,10 @@ class Exchange implements AnswerSink, TimeLimited {
     const { response, model, path } = this.#options;
     if (this.#mode === 'stream') {
       const rest = this.#streamMeter.rest();
-      this.#finish(this.#end(this.#status, this.#streamMeter.failed ? 'engine_error' : 'ok'));
+      const end = this.#end(this.#status, this.#streamMeter.failed ? 'engine_error' : 'ok');
+      this.#close(end);
       response.end(rest);
+      this.#settle(end);
       return;
     }
     if (this.#mode === 'refusal') {
@@ -169,8 +168,10 @@ class Exchange implements AnswerSink, TimeLimited {
       this.#fail(new CortexError('engine_failed', { model, status: this.#status, detail }));
       return;
     }
-    this.#finish(this.#end(this.#status, 'ok'));
-    response.end(this.#whole ?? undefined);
+    const end = this.#end(this.#status, 'ok');
+    this.#close(end);
+    response.end(this.#whole);
+    this.#settle(end);
   }
 
   onFail(cause: Error, begun: boolean): void {
@@ -178,13 +179,18 @@ class Exchange implements AnswerSink, TimeLimited {
     if (this.#mode === 'waiting') {
       const error = new CortexError('engine_unreachable', { model }, { cause });
       this.#over();
-      this.#settle({ kind: begun ? 'failed' : 'not-begun', error });
+      this.#options.owner.onSettled({ kind: begun ? 'failed' : 'not-begun', error });
     } else this.#brokenOff(new CortexError('engine_interrupted', { model }, { cause }));
   }
 
   get #streamMeter(): StreamMeter {
     if (this.#meter instanceof StreamMeter) return this.#meter;
     throw new Error('this answer is no stream');
+  }
+
+  get #answerMeter(): AnswerMeter {
+    if (this.#meter instanceof AnswerMeter) return this.#meter;
+    throw new Error('this answer is a stream');
   }
 
   #event(bytes: Buffer): boolean {
@@ -199,26 +205,29 @@ class Exchange implements AnswerSink, TimeLimited {
   }
 
   #document(lent: Buffer): boolean {
-    const { response, onAnswer } = this.#options;
-    const length = this.#headers.get('content-length');
-    // `onEnd` comes now, while the bytes still stand: they need not be copied.
-    const isWhole = lent.length <= oneWriteBytes && length === String(lent.length);
-    const bytes = isWhole ? lent : Buffer.from(lent);
-    if (this.#meter instanceof AnswerMeter) this.#meter.see(bytes);
-    if (this.#documentBytes === 0) {
-      onAnswer(this.#status);
-      this.#passHeaders();
-      if (length !== undefined) response.setHeader('content-length', length);
-      response.writeHead(this.#status);
-    }
-    this.#documentBytes += bytes.length;
-    if (isWhole) {
-      this.#whole = bytes;
+    const { response } = this.#options;
+    const isFirst = this.#documentBytes === 0;
+    this.#documentBytes += lent.length;
+    if (isFirst) this.#documentHead();
+    if (lent.length <= oneWriteBytes && this.#headers.get('content-length') === String(lent.length)) {
+      this.#whole = lent.toString('latin1');
+      this.#answerMeter.seeAll(this.#whole);
       return true;
     }
+    const bytes = Buffer.from(lent);
+    this.#answerMeter.see(bytes);
     if (response.write(bytes)) return true;
     this.#awaitDrain();
     return false;
+  }
+
+  #documentHead(): void {
+    const { response, owner } = this.#options;
+    owner.onAnswer(this.#status);
+    this.#passHeaders();
+    const length = this.#headers.get('content-length');
+    if (length !== undefined) response.setHeader('content-length', length);
+    response.writeHead(this.#status);
   }
 
   #awaitDrain(): void {
@@ -232,36 +241,37 @@ class Exchange implements AnswerSink, TimeLimited {
   }
 
   #refused(): void {
-    const { response, model, path, requestId, errorShape, othersLeft, onAnswer } = this.#options;
-    const body = Buffer.concat(this.#refusal);
+    const { response, model, path, requestId, errorShape, othersLeft, owner } = this.#options;
     if (this.#status === 503 && othersLeft) {
       this.#over();
       const detail = 'it is not ready.';
-      this.#settle({ kind: 'not-begun', error: new CortexError('engine_failed', { model, status: 503, detail }) });
+      owner.onSettled({ kind: 'not-begun', error: new CortexError('engine_failed', { model, status: 503, detail }) });
       return;
     }
     let refusal: EngineRefusal;
     try {
-      refusal = shapeRefusal({ status: this.#status, body, model, path, requestId, errorShape });
+      refusal = shapeRefusal({ status: this.#status, body: this.#refusal, model, path, requestId, errorShape });
     } catch (error) {
       this.#fail(error instanceof CortexError ? error : new CortexError('internal_error', { requestId }));
       return;
     }
-    onAnswer(refusal.status);
+    owner.onAnswer(refusal.status);
     const outcome = refusal.status >= 500 ? 'engine_error' : 'client_error';
-    this.#finish({
+    const end: RelayEnd = {
       status: refusal.status,
       outcome,
       counts: noCounts,
       firstByteAtMs: Date.now(),
       cause: refusal.status >= 500 ? 'engine_failed' : 'engine_refused',
-    });
+    };
+    this.#close(end);
     const retryAfter = this.#headers.get('retry-after');
     if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
     response.setHeader('content-type', 'application/json');
     response.setHeader('cache-control', 'no-store');
     response.writeHead(refusal.status);
     response.end(refusal.body);
+    this.#settle(end);
   }
 
   readonly #onClose = (): void => {
@@ -281,8 +291,10 @@ class Exchange implements AnswerSink, TimeLimited {
     if (this.#mode === 'stream') {
       // Half an event that went on before would swallow this one, but for the blank line.
       const separator = hideUsage ? '' : '\n\n';
-      this.#finish(this.#end(error.status, 'engine_error', error.code));
+      const end = this.#end(error.status, 'engine_error', error.code);
+      this.#close(end);
       response.end(Buffer.from(`${separator}${errorEvent(error, requestId, errorShape)}`));
+      this.#settle(end);
       return;
     }
     if (this.#documentBytes === 0) {
@@ -290,21 +302,25 @@ class Exchange implements AnswerSink, TimeLimited {
       return;
     }
     // The status is gone already; a cut connection tells the client that this is not the whole answer.
-    this.#finish(this.#end(error.status, 'engine_error', error.code));
+    const end = this.#end(error.status, 'engine_error', error.code);
+    this.#close(end);
     response.destroy();
+    this.#settle(end);
   }
 
   checkTime(nowMs: number): void {
-    const { firstByteMs, idleMs, totalMs } = this.#options.timeouts;
+    const { times } = this.#options;
     if (this.#moved) this.#quietSinceMs = nowMs;
     this.#moved = false;
-    const quietMs = this.#mode === 'waiting' ? firstByteMs : idleMs;
-    if (totalMs > 0 && nowMs - this.#begunAtMs >= totalMs) this.#timedOut('in all', totalMs);
-    else if (quietMs > 0 && nowMs - this.#quietSinceMs >= quietMs)
-      this.#timedOut(this.#mode === 'waiting' ? 'for its first byte' : 'between two pieces of its answer', quietMs);
+    const waits = this.#mode === 'waiting';
+    const quiet = waits ? times.first_byte_timeout_seconds : times.idle_timeout_seconds;
+    const total = times.total_timeout_seconds;
+    if (total > 0 && nowMs - this.#begunAtMs >= total * 1000) this.#timedOut('in all', total);
+    else if (quiet > 0 && nowMs - this.#quietSinceMs >= quiet * 1000)
+      this.#timedOut(waits ? 'for its first byte' : 'between two pieces of its answer', quiet);
   }
 
-  #timedOut(what: string, limitMs: number): void {
+  #timedOut(what: string, seconds: number): void {
     this.#call?.abort(this);
     if (this.#drainAwaited) {
       // The engine was held back by a client that takes nothing, and must not be left alone for that.
@@ -312,7 +328,7 @@ class Exchange implements AnswerSink, TimeLimited {
       this.#options.response.destroy();
       return;
     }
-    const error = new CortexError('engine_timeout', { model: this.#options.model, what, seconds: limitMs / 1000 });
+    const error = new CortexError('engine_timeout', { model: this.#options.model, what, seconds });
     if (this.#mode === 'waiting') this.#fail(error);
     else this.#brokenOff(error);
   }
@@ -330,19 +346,30 @@ class Exchange implements AnswerSink, TimeLimited {
 
   #fail(error: CortexError): void {
     this.#over();
-    this.#settle({ kind: 'failed', error });
+    this.#options.owner.onSettled({ kind: 'failed', error });
   }
 
+  /** For a client that has gone. */
   #finish(end: RelayEnd): void {
+    this.#close(end);
+    this.#settle(end);
+  }
+
+  /** Comes before the last byte, which is for the client to see when the journal has the record. */
+  #close(end: RelayEnd): void {
     this.#over();
     this.#tell(end);
-    this.#settle({ kind: 'ended', end });
+  }
+
+  /** Comes after the last byte: somebody else may get the place. */
+  #settle(end: RelayEnd): void {
+    this.#options.owner.onSettled({ kind: 'ended', end });
   }
 
   #tell(end: RelayEnd): void {
     if (this.#told) return;
     this.#told = true;
-    this.#options.onEnded(end);
+    this.#options.owner.onEnded(end);
   }
 
   #over(): void {
@@ -353,3 +380,5 @@ class Exchange implements AnswerSink, TimeLimited {
 }
 
 const noMeter = new AnswerMeter('');
+const noHeaders: ReadonlyMap<string, string> = new Map();
+const nothing = Buffer.alloc(0);

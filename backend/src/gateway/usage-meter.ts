@@ -21,10 +21,16 @@ export class AnswerMeter {
   #chunks: Buffer[] = [];
   #sizeBytes = 0;
   #head: Buffer | null = null;
+  #all: string | null = null;
   readonly #isJson: boolean;
 
   constructor(contentType: string) {
     this.#isJson = contentType === '' || contentType.toLowerCase().includes('json');
+  }
+
+  /** Takes the whole answer at once, in Latin-1. */
+  seeAll(text: string): void {
+    this.#all = text;
   }
 
   /** Keeps the bytes. */
@@ -41,6 +47,7 @@ export class AnswerMeter {
   }
 
   counts(): TokenCounts {
+    if (this.#all !== null) return toCounts(this.#isJson ? usageInDocument(this.#all) : undefined, 0);
     const rest = join(this.#chunks);
     if (this.#head === null) return toCounts(usageInDocument(rest.toString('latin1')), 0);
     // vLLM tells its usage last, llama.cpp's embeddings tell it first.

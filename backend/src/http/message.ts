@@ -33,8 +33,8 @@ export interface HttpResponse {
   flushHeaders(): void;
   /** The bytes may be overwritten after it. False where the client does not keep up: `onDrain` tells when it does. */
   write(bytes: Buffer): boolean;
-  /** As `write`, and then no more. */
-  end(bytes?: Buffer): void;
+  /** As `write`, and then no more. A text is Latin-1: each character is a byte. */
+  end(bytes?: Buffer | string): void;
   /** What is written from now on goes out when `kept` calls back: something has to be on disk before the client knows. */
   after(kept: (then: () => void) => void): void;
   destroy(): void;

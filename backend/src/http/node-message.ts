@@ -126,9 +126,9 @@ class NodeResponse implements HttpResponse {
     return true;
   }
 
-  end(bytes?: Buffer): void {
-    if (bytes !== undefined && bytes.length > 0) this.#see?.(bytes);
-    const own = bytes === undefined ? undefined : Buffer.from(bytes);
+  end(bytes: Buffer | string = ''): void {
+    const own = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : Buffer.from(bytes);
+    if (own.length > 0) this.#see?.(own);
     if (this.#kept === null) this.#response.end(own);
     else this.#kept(() => void this.#response.end(own));
   }

@@ -78,7 +78,8 @@ export class PlainConnection implements AnswerOwner {
     if (this.#sizeBytes < wholeBytes) return;
     const all = this.#joined();
     this.#sizeBytes -= wholeBytes;
-    this.#pieces = this.#sizeBytes === 0 ? [] : [all.subarray(wholeBytes)];
+    this.#pieces.pop();
+    if (this.#sizeBytes > 0) this.#pieces.push(all.subarray(wholeBytes));
     this.#answer(this.#head, all.subarray(headBytes, wholeBytes));
   }
 

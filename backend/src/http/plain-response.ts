@@ -19,6 +19,14 @@ function dated(): string {
   return dateLine;
 }
 
+const lastChunk = '0\r\n\r\n';
+
+interface Parts {
+  readonly before: string;
+  readonly bytes: Buffer;
+  readonly after: string;
+}
+
 /** Whose answer it is. */
 export interface AnswerOwner {
   /** This is to be the last answer on the connection. */
@@ -99,18 +107,19 @@ export class PlainResponse implements HttpResponse {
     if (this.#over || this.#ended) return false;
     if (bytes.length === 0) return true;
     this.#see?.(bytes);
-    return this.#put(bytes, '');
+    const framed = this.#framed(bytes, '');
+    if (this.#kept === null) return this.#send(framed);
+    this.#kept(() => void this.#send(framed));
+    return true;
   }
 
-  end(bytes?: Buffer): void {
+  end(bytes: Buffer | string = ''): void {
     if (this.#over || this.#ended) return;
     this.#ended = true;
-    if (bytes !== undefined && bytes.length > 0) {
-      this.#see?.(bytes);
-      this.#put(bytes, this.#chunked ? '0\r\n\r\n' : '');
-    } else if (this.#chunked || this.#head !== '') this.#put(null, this.#chunked ? '0\r\n\r\n' : '');
-    if (this.#kept === null) this.#finish();
-    else this.#kept(() => this.#finish());
+    if (bytes.length > 0) this.#see?.(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+    const framed = this.#framed(bytes, this.#chunked ? lastChunk : '');
+    if (this.#kept === null) this.#sendLast(framed);
+    else this.#kept(() => this.#sendLast(framed));
   }
 
   after(kept: (then: () => void) => void): void {
@@ -149,21 +158,25 @@ export class PlainResponse implements HttpResponse {
     return -1;
   }
 
-  #put(bytes: Buffer | null, behind: string): boolean {
-    const before = bytes !== null && this.#chunked ? `${this.#head}${bytes.length.toString(16)}\r\n` : this.#head;
-    const after = bytes !== null && this.#chunked ? `\r\n${behind}` : behind;
+  /** With what has to stand around it: one text, or parts where a copy would cost more. */
+  #framed(bytes: Buffer | string, behind: string): string | Parts {
+    const isChunk = this.#chunked && bytes.length > 0;
+    const before = isChunk ? `${this.#head}${bytes.length.toString(16)}\r\n` : this.#head;
+    const after = isChunk ? `\r\n${behind}` : behind;
     this.#head = '';
-    const socket = this.#socket;
-    if (bytes === null || bytes.length <= oneWriteBytes) {
-      const text = before + (bytes?.toString('latin1') ?? '') + after;
-      if (this.#kept === null) return socket.write(text, 'latin1');
-      this.#kept(() => void (this.#over || socket.write(text, 'latin1')));
-      return true;
-    }
-    const own = Buffer.from(bytes);
-    if (this.#kept === null) return writeParts(socket, before, own, after);
-    this.#kept(() => void (this.#over || writeParts(socket, before, own, after)));
-    return true;
+    if (typeof bytes === 'string') return before + bytes + after;
+    if (bytes.length <= oneWriteBytes) return before + bytes.toString('latin1') + after;
+    return { before, bytes: Buffer.from(bytes), after };
+  }
+
+  #send(framed: string | Parts): boolean {
+    if (this.#over || framed === '') return true;
+    return typeof framed === 'string' ? this.#socket.write(framed, 'latin1') : writeParts(this.#socket, framed);
+  }
+
+  #sendLast(framed: string | Parts): void {
+    this.#send(framed);
+    this.#finish();
   }
 
   #finish(): void {
@@ -181,7 +194,7 @@ export class PlainResponse implements HttpResponse {
   }
 }
 
-function writeParts(socket: Socket, before: string, bytes: Buffer, after: string): boolean {
+function writeParts(socket: Socket, { before, bytes, after }: Parts): boolean {
   socket.cork();
   if (before !== '') socket.write(before, 'latin1');
   let keepsUp = socket.write(bytes);

@@ -5,18 +5,38 @@ import type { Endpoint } from './table.ts';
 /** How a request at an endpoint ended, for the endpoint's health. `unwell`: it answered, with an error of its own. */
 export type Verdict = 'good' | 'unwell' | 'bad' | 'unknown';
 
-export interface Lease {
-  readonly endpoint: Endpoint;
-  /** The answer has begun. */
-  readonly begun: () => void;
-  /** Once, when the request has ended. */
-  readonly release: (verdict: Verdict) => void;
-}
-
 interface Watched {
   readonly url: string;
   outstanding: number;
   readonly circuit: Circuit;
+}
+
+/** A request at an endpoint. */
+export class Lease {
+  readonly endpoint: Endpoint;
+  readonly #watched: Watched;
+  readonly #request: number;
+
+  constructor(endpoint: Endpoint, watched: Watched, nowMs: number) {
+    this.endpoint = endpoint;
+    this.#watched = watched;
+    this.#request = watched.circuit.begin(nowMs);
+    watched.outstanding += 1;
+  }
+
+  /** The answer has begun. */
+  begun(): void {
+    this.#watched.circuit.answerBegun(this.#request);
+  }
+
+  /** Once, when the request has ended. */
+  release(verdict: Verdict): void {
+    const { circuit } = this.#watched;
+    this.#watched.outstanding -= 1;
+    if (verdict === 'good') circuit.succeeded(this.#request);
+    else if (verdict === 'unknown') circuit.forgotten(this.#request);
+    else circuit.failed(this.#request, Date.now(), verdict === 'unwell');
+  }
 }
 
 /** A request follows its session or its prefix as long as that endpoint has at most so much more than its share. */
@@ -31,32 +51,27 @@ export class Balancer {
    * with the fewest requests under way. Undefined where no endpoint is worth asking now. One that answers with errors is asked
    * where there is no better: the fault may lie in what one client sends, and must not shut out the others.
    * @param affinity what requests have in common that should meet the same cache; null is nothing
+   * @param tried ids of endpoints that did not take this request
    */
   acquire(
     endpoints: readonly Endpoint[],
     affinity: string | null,
-    tried: ReadonlySet<string>,
+    tried: readonly string[],
     nowMs: number,
   ): Lease | undefined {
-    const untried = endpoints.filter((endpoint) => !tried.has(endpoint.id));
+    const [only] = endpoints;
+    // Most models have but one, and most requests are asked of it once.
+    if (only !== undefined && endpoints.length === 1 && tried.length === 0) {
+      const watched = this.#of(only);
+      if (watched.circuit.allows(nowMs)) return new Lease(only, watched, nowMs);
+    }
+    const untried = endpoints.filter((endpoint) => !tried.includes(endpoint.id));
     const allowed = untried.filter((endpoint) => this.#of(endpoint).circuit.allows(nowMs));
     const open = allowed.length > 0 ? allowed : untried.filter((endpoint) => this.#of(endpoint).circuit.answers);
     const first = open[0];
     if (first === undefined) return undefined;
     const chosen = open.length === 1 ? first : this.#choose(open, affinity);
-    const watched = this.#of(chosen);
-    watched.outstanding += 1;
-    const attempt = watched.circuit.begin(nowMs);
-    return {
-      endpoint: chosen,
-      begun: attempt.begun,
-      release: (verdict) => {
-        watched.outstanding -= 1;
-        if (verdict === 'good') attempt.succeeded();
-        else if (verdict === 'unknown') attempt.forgotten();
-        else attempt.failed(Date.now(), verdict === 'unwell');
-      },
-    };
+    return new Lease(chosen, this.#of(chosen), nowMs);
   }
 
   outstanding(endpointId: string): number {
@@ -81,7 +96,7 @@ export class Balancer {
   checked(endpoint: Endpoint, isGood: boolean, nowMs: number): void {
     const { circuit } = this.#of(endpoint);
     if (isGood) circuit.found(nowMs);
-    else if (circuit.allows(nowMs)) circuit.begin(nowMs).failed(nowMs, false);
+    else if (circuit.allows(nowMs)) circuit.failed(circuit.begin(nowMs), nowMs, false);
   }
 
   #choose(endpoints: readonly Endpoint[], affinity: string | null): Endpoint {

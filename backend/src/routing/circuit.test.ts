@@ -4,7 +4,7 @@ import { Circuit } from './circuit.ts';
 import type { Endpoint } from './table.ts';
 
 const failed = (circuit: Circuit, times: number, nowMs: number) => {
-  for (let time = 0; time < times; time += 1) circuit.begin(nowMs).failed(nowMs, false);
+  for (let time = 0; time < times; time += 1) circuit.failed(circuit.begin(nowMs), nowMs, false);
 };
 
 describe('an endpoint', () => {
@@ -17,7 +17,7 @@ describe('an endpoint', () => {
     expect([circuit.allows(2000), circuit.state(2000)]).toEqual([true, 'half-open']);
     const trial = circuit.begin(2000);
     expect(circuit.allows(2000)).toBe(false);
-    trial.succeeded();
+    circuit.succeeded(trial);
     expect(circuit.state(2000)).toBe('closed');
   });
 
@@ -25,9 +25,9 @@ describe('an endpoint', () => {
     const circuit = new Circuit();
     failed(circuit, 3, 0);
     const trial = circuit.begin(2000);
-    trial.begun();
+    circuit.answerBegun(trial);
     expect([circuit.allows(2000), circuit.state(2000)]).toEqual([true, 'closed']);
-    trial.failed(3000, false);
+    circuit.failed(trial, 3000, false);
     expect(circuit.state(3000)).toBe('closed');
     failed(circuit, 2, 3000);
     expect(circuit.state(3000)).toBe('open');
@@ -46,19 +46,19 @@ describe('an endpoint', () => {
   it('is left alone for twice as long when the trial fails', () => {
     const circuit = new Circuit();
     failed(circuit, 3, 0);
-    circuit.begin(2000).failed(2000, false);
+    circuit.failed(circuit.begin(2000), 2000, false);
     expect([circuit.allows(5999), circuit.allows(6000)]).toEqual([false, true]);
   });
 
   it('is judged in its trial by the trial alone, not by requests that began before', () => {
     const circuit = new Circuit();
-    const early = [circuit.begin(0), circuit.begin(0), circuit.begin(0)];
+    const [first, second, third] = [circuit.begin(0), circuit.begin(0), circuit.begin(0)];
     failed(circuit, 3, 0);
     circuit.begin(2000);
-    early[0]?.forgotten();
+    circuit.forgotten(first);
     expect(circuit.allows(2000)).toBe(false);
-    early[1]?.failed(2000, false);
-    early[2]?.succeeded();
+    circuit.failed(second, 2000, false);
+    circuit.succeeded(third);
     expect([circuit.allows(2000), circuit.state(2000)]).toEqual([false, 'half-open']);
   });
 });
@@ -66,7 +66,7 @@ describe('an endpoint', () => {
 describe('the balancer', () => {
   const endpoint = (id: string): Endpoint => ({ id, url: '', apiKey: null, model: '', ca: null, external: false });
   const three = ['a', 'b', 'c'].map(endpoint);
-  const none = new Set<string>();
+  const none: readonly string[] = [];
 
   it('asks where the least is under way', () => {
     const balancer = new Balancer();
@@ -103,7 +103,7 @@ describe('the balancer', () => {
     expect(asked()).toBe('c');
     fail('c', 'bad');
     expect([asked(), asked()]).toEqual(['a', 'a']);
-    expect(balancer.acquire(three, null, new Set(['a']), Date.now())).toBeUndefined();
+    expect(balancer.acquire(three, null, ['a'], Date.now())).toBeUndefined();
   });
 
   it('sends what has a session in common to one place, until that has more than its share', () => {

@@ -4,17 +4,6 @@ const longestOpenMs = 60_000;
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
-/** One request at the endpoint. How it ended is one of the last three, once. */
-export interface Attempt {
-  /** Its answer has begun. */
-  begun(): void;
-  succeeded(): void;
-  /** @param answered with an error: somebody is there */
-  failed(nowMs: number, answered: boolean): void;
-  /** It told nothing of the endpoint: its client had left. */
-  forgotten(): void;
-}
-
 /**
  * Whether an endpoint is worth asking. After three failures in a row it is left alone for a while; then one request is let
  * through, and it alone decides: those that began before speak of another time. That its answer begins is enough, as a
@@ -25,7 +14,9 @@ export class Circuit {
   #answered = false;
   #openUntilMs = 0;
   #openMs = firstOpenMs;
-  #trial: Attempt | null = null;
+  #begun = 0;
+  /** The request that decides; 0 is none. */
+  #trial = 0;
 
   state(nowMs: number): CircuitState {
     if (this.#openUntilMs === 0) return 'closed';
@@ -35,7 +26,7 @@ export class Circuit {
   /** May a request be sent now? */
   allows(nowMs: number): boolean {
     const state = this.state(nowMs);
-    return state === 'closed' || (state === 'half-open' && this.#trial === null);
+    return state === 'closed' || (state === 'half-open' && this.#trial === 0);
   }
 
   /** It failed last with an answer of its own, not by silence. */
@@ -48,46 +39,48 @@ export class Circuit {
     if (this.state(nowMs) !== 'open') this.#close();
   }
 
-  /** A request is sent. */
-  begin(nowMs: number): Attempt {
-    const attempt: Attempt = {
-      begun: () => {
-        if (this.#trial === attempt) this.#close();
-      },
-      succeeded: () => {
-        if (this.#counts(attempt)) this.#close();
-      },
-      failed: (atMs, answered) => {
-        if (!this.#counts(attempt)) return;
-        this.#answered = answered;
-        this.#failed(attempt, atMs);
-      },
-      forgotten: () => {
-        if (this.#trial === attempt) this.#trial = null;
-      },
-    };
-    if (this.state(nowMs) === 'half-open' && this.#trial === null) this.#trial = attempt;
-    return attempt;
+  /** A request is sent. How it ends is one of `succeeded`, `failed` and `forgotten`, once. @returns its number */
+  begin(nowMs: number): number {
+    this.#begun += 1;
+    if (this.#trial === 0 && this.state(nowMs) === 'half-open') this.#trial = this.#begun;
+    return this.#begun;
+  }
+
+  /** Its answer has begun. */
+  answerBegun(request: number): void {
+    if (this.#trial === request) this.#close();
+  }
+
+  succeeded(request: number): void {
+    if (this.#counts(request)) this.#close();
+  }
+
+  /** @param answered with an error: somebody is there */
+  failed(request: number, nowMs: number, answered: boolean): void {
+    if (!this.#counts(request)) return;
+    this.#answered = answered;
+    this.#failures += 1;
+    const wasTrial = this.#trial === request;
+    this.#trial = 0;
+    if (this.#failures < failuresToOpen && !wasTrial) return;
+    if (wasTrial) this.#openMs = Math.min(this.#openMs * 2, longestOpenMs);
+    this.#openUntilMs = nowMs + this.#openMs;
+  }
+
+  /** It told nothing of the endpoint: its client had left. */
+  forgotten(request: number): void {
+    if (this.#trial === request) this.#trial = 0;
   }
 
   /** While the circuit is not closed, only its trial tells something new. */
-  #counts(attempt: Attempt): boolean {
-    return this.#openUntilMs === 0 || this.#trial === attempt;
+  #counts(request: number): boolean {
+    return this.#openUntilMs === 0 || this.#trial === request;
   }
 
   #close(): void {
     this.#failures = 0;
     this.#openUntilMs = 0;
     this.#openMs = firstOpenMs;
-    this.#trial = null;
-  }
-
-  #failed(attempt: Attempt, nowMs: number): void {
-    this.#failures += 1;
-    const wasTrial = this.#trial === attempt;
-    this.#trial = null;
-    if (this.#failures < failuresToOpen && !wasTrial) return;
-    if (wasTrial) this.#openMs = Math.min(this.#openMs * 2, longestOpenMs);
-    this.#openUntilMs = nowMs + this.#openMs;
+    this.#trial = 0;
   }
 }

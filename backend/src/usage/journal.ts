@@ -141,16 +141,17 @@ export class UsageJournal implements JournalState {
   /** Some microseconds, as the system only copies it; false where the slow way has to be taken. */
   #appendNow(lines: string[]): boolean {
     if (this.#waiting.length > 0 || this.#segment.sizeBytes > this.#segmentLimitBytes) return false;
-    const bytes = Buffer.from(lines.join(''));
+    const text = lines.join('');
+    const sizeBytes = Buffer.byteLength(text);
     try {
       // The next write goes on where this one stopped.
-      if (writeSync(this.#segment.file.fd, bytes) !== bytes.length) throw new Error('the disk took only a part');
+      if (writeSync(this.#segment.file.fd, text) !== sizeBytes) throw new Error('the disk took only a part');
     } catch (error) {
       this.#waiting = lines;
       this.#failed(error);
       return true;
     }
-    this.#segment.sizeBytes += bytes.length;
+    this.#segment.sizeBytes += sizeBytes;
     this.#dirty = true;
     this.onAppend();
     return true;

@@ -14,7 +14,7 @@ describe('what all processes do together', () => {
     const states = new WorkerStates(balancer);
     states.heard(0, { ...idle, running: { m: 2 }, outstanding: { e: 3 } });
     states.heard(1, { ...idle, running: { m: 1, n: 4 }, outstanding: { e: 1, f: 9 } });
-    const lease = balancer.acquire([endpoint], null, new Set(), 0);
+    const lease = balancer.acquire([endpoint], null, [], 0);
     expect([states.running('m'), states.outstanding('e')]).toEqual([3, 5]);
     lease?.release('unknown');
     expect(states.outstanding('e')).toBe(4);

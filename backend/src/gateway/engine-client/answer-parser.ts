@@ -15,7 +15,7 @@ const mostSizeDigits = 12;
 const chunkExtension = /^(?:[ \t]*;.*)?$/;
 const headEnd = '\r\n\r\n';
 /** Most heads are that short, and a text is searched more quickly than bytes. */
-const shortHeadBytes = 1024;
+const shortHeadBytes = 320;
 
 type Phase = 'head' | 'sized' | 'until-close' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailer' | 'done';
 
@@ -201,35 +201,40 @@ function hexDigit(byte = 0): number {
 }
 
 // Control characters, line ends among them, are in no line: a laxer reader may see one more header there.
-const statusLine = /^HTTP\/1\.([01]) ([1-9]\d{2})(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/;
-const fieldLine = /([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)\r\n/y;
+const statusLine = /HTTP\/1\.[01] [1-9]\d{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/y;
+const fieldLine = /[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n/y;
+const versionAt = 'HTTP/1.'.length;
+const statusAt = 'HTTP/1.1 '.length;
 
 /** @param text each line with its end @throws Error */
 function parseHead(text: string): { status: number; version: number; headers: Map<string, string> } {
-  const [line, version, status] = statusLine.exec(text) ?? [];
-  if (line === undefined) throw new Error('the answer is not HTTP/1.1');
+  statusLine.lastIndex = 0;
+  if (!statusLine.test(text)) throw new Error('the answer is not HTTP/1.1');
   const headers = new Map<string, string>();
-  for (let at = line.length; at < text.length; at = fieldLine.lastIndex) {
+  for (let at = statusLine.lastIndex; at < text.length; at = fieldLine.lastIndex) {
     const { name, value } = parseHeader(text, at);
     const known = headers.get(name);
     if (known !== undefined && name === 'content-length' && known !== value)
       throw new Error('the answer tells two lengths');
     headers.set(name, known === undefined || name === 'content-length' ? value : `${known}, ${value}`);
   }
-  return { status: Number(status), version: Number(version), headers };
+  return { status: Number(text.slice(statusAt, statusAt + 3)), version: text[versionAt] === '1' ? 1 : 0, headers };
 }
 
-/** @param at where the line begins @throws Error */
+/** @param at where the line begins; `fieldLine.lastIndex` is its end then @throws Error */
 function parseHeader(text: string, at: number): { name: string; value: string } {
   fieldLine.lastIndex = at;
-  const [, name, value] = fieldLine.exec(text) ?? [];
-  if (name === undefined || value === undefined) throw new Error('a header of the answer is not valid');
-  return { name: name.toLowerCase(), value: withoutSpace(value) };
+  if (!fieldLine.test(text)) throw new Error('a header of the answer is not valid');
+  const colon = text.indexOf(':', at);
+  return {
+    name: text.slice(at, colon).toLowerCase(),
+    value: withoutSpace(text, colon + 1, fieldLine.lastIndex - '\r\n'.length),
+  };
 }
 
 /** Spaces and tabs alone: what else a person calls a space is part of a value (RFC 9110, 5.5). */
-function withoutSpace(text: string): string {
-  let [start, end] = [0, text.length];
+function withoutSpace(text: string, from: number, to: number): string {
+  let [start, end] = [from, to];
   while (start < end && (text[start] === ' ' || text[start] === '\t')) start += 1;
   while (end > start && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1;
   return text.slice(start, end);

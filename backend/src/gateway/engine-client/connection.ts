@@ -82,11 +82,11 @@ export class Connection implements EngineCall {
   }
 
   /** Sends a request; `head` ends with the blank line. */
-  send(head: string, body: Buffer, sink: AnswerSink): void {
+  send(head: string, body: Buffer | string, sink: AnswerSink): void {
     this.#sink = sink;
     this.#parser.reset();
-    if (body.length <= oneWriteBytes) {
-      this.#socket.write(head + body.toString('latin1'), 'latin1');
+    if (typeof body === 'string' || body.length <= oneWriteBytes) {
+      this.#socket.write(head + (typeof body === 'string' ? body : body.toString('latin1')), 'latin1');
       return;
     }
     this.#socket.cork();

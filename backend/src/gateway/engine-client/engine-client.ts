@@ -13,7 +13,8 @@ export interface EngineRequest {
   readonly path: string;
   /** Lower-case names; values without line ends. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer;
+  /** A text is Latin-1: each character is a byte. */
+  readonly body: Buffer | string;
 }
 
 interface Pool {
