@@ -1,0 +1,65 @@
+import { isDeepStrictEqual } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { sendFrames, sendJson } from '../fixtures/scripted-engine.ts';
+import { asPublished } from './engine-deviations.ts';
+import { against, expectPublishedShape } from './openai-schemas.ts';
+import { type ResponsesRecording, responseFrames, responsesRecordings } from './responses-recordings.ts';
+import { ServedGateway } from './served-gateway.ts';
+
+let gateway: ServedGateway;
+const path = '/v1/responses';
+const ask = { model: 'chatty', input: 'Hi' };
+const { vllm, llama, openAi } = responsesRecordings;
+const streamed = async () => (await gateway.post(path, { ...ask, stream: true })).text();
+const event = z.looseObject({ type: z.string() });
+/** The events of a stream, each under the name that stands before its data. */
+const eventsOf = (stream: string) =>
+  stream
+    .split('\n\n')
+    .filter((text) => text !== '')
+    .map((text) => {
+      const [, name, data = ''] = /^event: (.*)\ndata: (.*)$/.exec(text) ?? [];
+      const told = event.parse(JSON.parse(data));
+      expect(told.type).toBe(name);
+      return told;
+    });
+
+beforeEach(async () => {
+  gateway = new ServedGateway();
+  await gateway.start();
+});
+afterEach(() => gateway.close());
+
+function play(recording: ResponsesRecording): void {
+  gateway.engine.script = async (response, { body }) => {
+    if (!body.includes('"stream":true')) return sendJson(response, recording.answer);
+    await sendFrames(response, responseFrames(recording));
+    response.end();
+  };
+}
+
+describe("a response reaches the client as the engine made it, of the published shape but for the engine's own deviations:", () => {
+  it.each<[keyof typeof asPublished, string, ResponsesRecording]>([
+    ['vllm', 'text', vllm.text],
+    ['vllm', 'a tool call', vllm.toolCall],
+    ['vllm', 'reasoning', vllm.reasoning],
+    ['llama', 'text', llama.text],
+    ['llama', 'a tool call', llama.toolCall],
+    ['openAi', 'failure', openAi.failed],
+    ['openAi', 'an end before its time', openAi.incomplete],
+  ])("%s's %s, as a document and as every event of a stream", async (engine, _what, recording) => {
+    play(recording);
+    const document: unknown = await (await gateway.post(path, ask)).json();
+    expect(document).toEqual(recording.answer);
+    expectPublishedShape('Response', asPublished[engine](document));
+    const stream = await streamed();
+    expect(stream).toBe(responseFrames(recording).join(''));
+    for (const told of eventsOf(stream)) {
+      const mended = asPublished[engine](told);
+      expectPublishedShape('ResponseStreamEvent', mended);
+      const isRight = against('ResponseStreamEvent', told) === '';
+      expect(isDeepStrictEqual(mended, told), `${told.type} is right as it came: ${isRight}`).toBe(isRight);
+    }
+  });
+});
