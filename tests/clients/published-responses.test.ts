@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { servingSettings } from '../../contract/routing.ts';
 import { sendFrames, sendJson } from '../fixtures/scripted-engine.ts';
 import { asPublished } from './engine-deviations.ts';
 import { against, expectPublishedShape } from './openai-schemas.ts';
@@ -61,5 +62,49 @@ describe("a response reaches the client as the engine made it, of the published 
       const isRight = against('ResponseStreamEvent', told) === '';
       expect(isDeepStrictEqual(mended, told), `${told.type} is right as it came: ${isRight}`).toBe(isRight);
     }
+  });
+});
+
+describe('an engine that fails inside the stream', () => {
+  const frames = responseFrames(vllm.text);
+  const last = async () => eventsOf(await streamed()).at(-1);
+
+  it.each([
+    ['between two events', frames.slice(0, 5)],
+    ['inside an event', [...frames.slice(0, 5), frames[5]?.slice(0, 70) ?? '']],
+  ])('by going away %s ends it with the event of an error, which has the next number', async (_when, sent) => {
+    gateway.engine.script = async (response) => {
+      await sendFrames(response, sent, 5);
+      response.destroy();
+    };
+    const events = eventsOf(await streamed());
+    const error = events.at(-1);
+    expectPublishedShape('ResponseStreamEvent', error);
+    expect(error).toMatchObject({ type: 'error', code: 'engine_interrupted', sequence_number: 5 });
+    expect(events).toHaveLength(6);
+  });
+
+  it('by saying nothing more ends it so as well', async () => {
+    gateway.table.replace({ serving: { chatty: servingSettings.parse({ idle_timeout_seconds: 0.05 }) } });
+    gateway.engine.script = (response) => sendFrames(response, frames.slice(0, 3));
+    const error = await last();
+    expectPublishedShape('ResponseStreamEvent', error);
+    expect(error).toMatchObject({ type: 'error', code: 'engine_timeout', sequence_number: 3 });
+  });
+
+  it('and tells so with response.failed is recorded as one that failed', async () => {
+    play(openAi.failed);
+    expect((await last())?.type).toBe('response.failed');
+    expect(gateway.records).toMatchObject([{ status: 200, outcome: 'engine_error' }]);
+  });
+
+  it("and tells so as llama-server does, outside of the API's events, is heard by the client and recorded", async () => {
+    const told = 'data: {"error":{"code":500,"message":"Compute error.","type":"server_error"}}\n\n';
+    gateway.engine.script = async (response) => {
+      await sendFrames(response, [...responseFrames(llama.text).slice(0, 4), told]);
+      response.end();
+    };
+    expect((await streamed()).endsWith(told)).toBe(true);
+    expect(gateway.records).toMatchObject([{ status: 200, outcome: 'engine_error' }]);
   });
 });

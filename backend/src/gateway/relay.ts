@@ -277,12 +277,11 @@ class Exchange implements AnswerSink, TimeLimited {
 
   /** An answer that cannot be completed: a stream ends with an error event, a document with a cut connection. */
   #brokenOff(error: CortexError): void {
-    const { response, requestId, errorShape, hideUsage } = this.#options;
+    const { response, requestId, errorShape } = this.#options;
     if (this.#mode === 'stream') {
-      // Half an event that went on before would swallow this one, but for the blank line.
-      const separator = hideUsage ? '' : '\n\n';
+      const { events } = this.#streamMeter;
       this.#finish(this.#end(error.status, 'engine_error', error.code));
-      response.end(Buffer.from(`${separator}${errorEvent(error, requestId, errorShape)}`));
+      response.end(Buffer.from(errorEvent(error, requestId, errorShape, events)));
       return;
     }
     if (this.#documentBytes === 0) {
