@@ -1,5 +1,5 @@
 /**
- * Where engines' answers on /v1/responses are of another shape than OpenAI's document describes, and what they would be
+ * Where engines' answers on /v1/responses and /v1/audio are of another shape than OpenAI's document describes, and what they would be
  * otherwise. The gateway passes an engine's bytes on, so what a client sees of this is the engine's own.
  */
 
@@ -15,12 +15,15 @@ const without = (object: Json, isLeftOut: (key: string) => boolean): Json =>
 /**
  * protocol.py: `ResponsesResponse` has no `error` and `InputTokensDetails` no `cache_write_tokens`; what is None is written
  * as null. streaming_events.py: the parts of a reasoning have events of their own, in place of response.content_part's.
+ * speech_to_text/protocol.py: a transcription's duration is a text, and None is null.
  */
 function vllm(object: Json, key: string): Json {
   if (key === 'input_tokens_details') return { cache_write_tokens: 0, ...object };
   if (object.object === 'response')
     return { error: null, ...without(object, (name) => /^(?:text|usage|user)$/.test(name)) };
   if (object.type === 'output_text') return { ...object, logprobs: object.logprobs ?? [] };
+  if ('no_speech_prob' in object) return { ...object, no_speech_prob: object.no_speech_prob ?? 0 };
+  if (typeof object.duration === 'string') return { ...without(object, () => true), duration: Number(object.duration) };
   if (object.type === 'reasoning') return without(object, (name) => name === 'content');
   if (typeof object.type !== 'string' || !object.type.startsWith('response.reasoning_part.')) return object;
   return { ...object, type: object.type.replace('reasoning_part', 'content_part') };
