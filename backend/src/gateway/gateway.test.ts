@@ -572,11 +572,18 @@ describe('an engine', () => {
   });
 
   it("that refuses in OpenAI's shape is passed on", async () => {
-    const refusal = { error: { code: 400, message: 'too many tokens', type: 'exceed_context_size_error', n_ctx: 512 } };
-    gateway.engine.script = (response) => sendJson(response, refusal, 400);
+    const refusal = '{ "error": {"message":"no","type":"busy","param":null,"code":"full","more":1e400} }';
+    gateway.engine.script = (response) => void response.writeHead(400).end(refusal);
     const response = await gateway.post(path, chat);
-    expect([response.status, await response.json()]).toEqual([400, refusal]);
+    expect([response.status, await response.text()]).toEqual([400, refusal]);
     expect(await gateway.record()).toMatchObject({ status: 400, outcome: 'client_error', estimated: false });
+  });
+
+  it("that refuses nearly in OpenAI's shape is passed on with what it lacks, and all that it told", async () => {
+    const error = { code: 400, message: 'too many tokens', type: 'exceed_context_size_error', n_ctx: 512 };
+    gateway.engine.script = (response) => sendJson(response, { error }, 400);
+    const response = await gateway.post(path, chat);
+    expect([response.status, await response.json()]).toEqual([400, { error: { ...error, code: '400', param: null } }]);
   });
 
   it("that refuses in vLLM's shape is understood by the official client", async () => {
