@@ -135,6 +135,14 @@ describe('a replica that has failed', () => {
     expect(await statusOf(gateway.post(path, chat))).toBe(200);
   });
 
+  it.each([404, 405, 501])('is none for lacking a path that somebody asks for (%i)', async (status) => {
+    gateway.engine.script = (response, { path: asked }) =>
+      asked === path ? sendJson(response, answer) : sendJson(response, { detail: 'Not Found' }, status);
+    for (let number = 0; number < 4; number += 1)
+      expect(await statusOf(gateway.post('/v1/rerank', { model: 'chatty' }))).toBe(400);
+    expect(await statusOf(gateway.post(path, chat))).toBe(200);
+  });
+
   it('gives the client why, in the shape of every error', async () => {
     serveFrom(nobody);
     const response = await gateway.post(path, chat);

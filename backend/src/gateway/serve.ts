@@ -273,6 +273,8 @@ async function askEndpoints(
 
 function verdictOf(result: RelayResult | null): Verdict {
   if (result === null) return 'unknown';
+  // Who lacks a path that a client thought of is there and answers.
+  if (result.kind !== 'ended' && result.error.code === 'engine_lacks_endpoint') return 'good';
   if (result.kind !== 'ended') return result.error.code === 'engine_failed' ? 'unwell' : 'bad';
   const { outcome, cause } = result.end;
   if (outcome === 'client_gone') return 'unknown';
