@@ -8,8 +8,8 @@ import type { Allowance, LimitAnswer, LimitRequest } from './limits.ts';
 
 /** What was taken of the limits for one request. */
 export interface LimitGrant {
-  /** Once, when the request has ended. */
-  settle(usedTokens: number): void;
+  /** Once, when the request has ended; null gives all of it back. */
+  settle(usedTokens: number | null): void;
 }
 
 /**
@@ -30,31 +30,16 @@ export function takeLimits(
   add(table.limit('user', caller.userId));
   add(table.limit('organization', caller.organizationId));
   add(table.limit('model', servedName));
-  return limits.length === 0 ? null : grant(exchange, exchange.requestId, limits, body);
-}
-
-/**
- * Takes the limit of a model that is to answer in another's place.
- * @throws CortexError rate_limited, limits_unavailable
- */
-export function takeModelLimit(
-  exchange: Exchange,
-  servedName: string,
-  body: InspectedBody,
-): LimitGrant | Promise<LimitGrant> | null {
-  const limit = exchange.options.table.limit('model', servedName);
-  // What was taken first has the request's id.
-  return limit === undefined ? null : grant(exchange, `${exchange.requestId} ${servedName}`, [limit], body);
+  return limits.length === 0 ? null : grant(exchange, limits, body);
 }
 
 function grant(
-  { response, options }: Exchange,
-  requestId: string,
+  { response, requestId, options }: Exchange,
   limits: readonly SubjectLimit[],
   body: InspectedBody,
 ): LimitGrant | Promise<LimitGrant> {
   const request: LimitRequest = { requestId, limits, tokens: estimatedTokens(body, limits), nowMs: Date.now() };
-  const settle = (usedTokens: number) => options.limits.settle(request, usedTokens);
+  const settle = (usedTokens: number | null) => options.limits.settle(request, usedTokens);
   const taking = options.limits.take(request);
   if (!(taking instanceof Promise)) return granted(response, taking, settle);
   return taking.then((answer) => granted(response, answer, settle));

@@ -10,7 +10,7 @@ import { affinityOf, bodyForEngine, type InspectedBody, inspectBody } from './bo
 import type { Caller } from './credentials.ts';
 import type { Exchange } from './gateway.ts';
 import { type Observer, observe } from './inspect.ts';
-import { type LimitGrant, takeLimits, takeModelLimit } from './limit-grant.ts';
+import { type LimitGrant, takeLimits } from './limit-grant.ts';
 import type { Place } from './queue.ts';
 import { leftEarly, noCounts, type RelayEnd, type RelayResult, relay } from './relay.ts';
 import type { EnginePath } from './surface.ts';
@@ -171,10 +171,11 @@ async function admit(work: Work): Promise<RelayEnd> {
   throw last ?? new CortexError('internal_error', { requestId: exchange.requestId });
 }
 
-/** Why a model may not answer in another's place, or null. */
+/** Why a model may not answer in another's place, or null. The request counts there alone. */
 async function refusedByLimit(work: Work, { servedName }: RoutedModel, body: InspectedBody) {
   try {
-    const taking = takeModelLimit(work.exchange, servedName, body);
+    for (const grant of work.grants.splice(0)) grant.settle(null);
+    const taking = takeLimits(work.exchange, work.caller, servedName, body);
     if (taking !== null) work.grants.push(await taking);
     return null;
   } catch (error) {

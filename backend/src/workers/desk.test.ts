@@ -59,6 +59,13 @@ describe('workers', () => {
     expect(await other.limits.take(asking())).toMatchObject({ allowed: true });
   });
 
+  it('give a request back, so that it counts nowhere', async () => {
+    const request = asking();
+    await one.limits.take(request);
+    one.limits.settle(request, null);
+    expect(await other.limits.take(asking())).toMatchObject({ allowed: true, requests: { remaining: 99 } });
+  });
+
   it('ask in one message for all that comes in one turn', async () => {
     await Promise.all(Array.from({ length: 50 }, () => one.limits.take(asking())));
     expect(one.messages()).toBe(2);

@@ -19,7 +19,7 @@ export class SharedLimits implements LimitStore {
     return answer.limits;
   }
 
-  settle({ requestId }: LimitRequest, usedTokens: number): void {
+  settle({ requestId }: LimitRequest, usedTokens: number | null): void {
     this.#asked.tell({ ask: 'settle', requestId, usedTokens });
   }
 }
