@@ -143,15 +143,6 @@ function formForEngine(
   return setTexts(bytes, form, texts);
 }
 
-const prefixBytes = 2048;
-
-/** What the request has in common with others that should meet the same cache: its session, or how its messages begin. */
-export function affinityOf(body: InspectedBody): string {
-  if (body.session !== null) return `session ${body.session}`;
-  const { messages, prompt, input } = body.sent;
-  return `prefix ${JSON.stringify(messages ?? prompt ?? input ?? '').slice(0, prefixBytes)}`;
-}
-
 function invalid(param: string, detail: string): CortexError {
   return new CortexError(
     'invalid_request',
