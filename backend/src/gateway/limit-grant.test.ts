@@ -115,6 +115,26 @@ describe('a limit', () => {
     expect((await ask()).headers.get('x-ratelimit-limit-requests')).toBe('5');
   });
 
+  it('of tokens sets nothing aside for a picture or a sound, of which a model reads far less than its bytes', async () => {
+    limited('key', 'key-full', { tokens_per_minute: 1000 });
+    gateway.engine.script = (response) => sendJson(response, {});
+    const url = `data:image/png;base64,${'iVBO'.repeat(10_000)}`;
+    const content = [
+      { type: 'image_url', image_url: { url } },
+      { type: 'text', text: 'word '.repeat(160) },
+    ];
+    const answer = await gateway.post(path, { model: 'chatty', messages: [{ role: 'user', content }] });
+    const remaining = Number(answer.headers.get('x-ratelimit-remaining-tokens'));
+    expect(remaining).toBeGreaterThan(700);
+    expect(remaining).toBeLessThan(800);
+    const body = new FormData();
+    body.append('model', 'chatty');
+    body.append('file', new File(['RIFF'.repeat(10_000)], 'a.wav'));
+    const headers = { authorization: `Bearer ${token('full')}` };
+    const heard = await fetch(`${gateway.url}/v1/audio/transcriptions`, { method: 'POST', headers, body });
+    expect([heard.status, heard.headers.get('x-ratelimit-remaining-tokens')]).toEqual([200, '1000']);
+  });
+
   it('of tokens counts what the engine told', async () => {
     limited('key', 'key-full', { tokens_per_day: 100 });
     expect((await ask()).status).toBe(200);

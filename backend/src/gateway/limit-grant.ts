@@ -68,12 +68,25 @@ function tell(response: HttpResponse, what: 'requests' | 'tokens', allowance: Al
 
 const bytesPerToken = 4;
 
-/** The prompt by its size; what the engine counts takes its place at the end. */
-function estimatedTokens({ bytes }: InspectedBody, limits: readonly SubjectLimit[]): number {
+/** The prompt by the size of its text; what the engine counts takes its place at the end. */
+function estimatedTokens({ bytes, form }: InspectedBody, limits: readonly SubjectLimit[]): number {
   const matters = limits.some(
     (limit) => limit.tokens_per_minute !== null || limit.tokens_per_day !== null || limit.tokens_per_month !== null,
   );
-  return matters ? Math.ceil(bytes.length / bytesPerToken) : 0;
+  return matters && form === null ? Math.ceil(textBytes(bytes) / bytesPerToken) : 0;
+}
+
+/** All but what is written in base64: a model reads far fewer tokens of a picture than it has bytes. */
+function textBytes(bytes: Buffer): number {
+  let text = 0;
+  let from = 0;
+  while (from !== -1) {
+    const encoded = bytes.indexOf(';base64,', from);
+    if (encoded === -1) return text + bytes.length - from;
+    text += encoded - from;
+    from = bytes.indexOf('"', encoded);
+  }
+  return text;
 }
 
 function refusal({ subject, name, limit, retryAfterMs }: Extract<LimitAnswer, { allowed: false }>): CortexError {
