@@ -23,6 +23,7 @@ describe('a rule', () => {
     ['lowers what is too large', '{"x":7}', { max: 5 }, '{"x":5}'],
     ['lowers what is larger than any number', '{"x":1e999}', { max: 5 }, '{"x":5}'],
     ['lowers a number that is written as a text, which engines read as one', '{"x":"7"}', { max: 5 }, '{"x":5}'],
+    ['lowers a text with the underscores that Python takes in numbers', '{"x":"1_000"}', { max: 5 }, '{"x":5}'],
     ['leaves a text that is no number', '{"x":"high"}', { max: 5 }, '{"x":"high"}'],
     ['leaves what is small enough', '{"x":4.5}', { max: 5 }, '{"x":4.5}'],
     ['lowers a default that is too large', '{}', { default: 7, max: 5 }, '{"x":5}'],

@@ -39,8 +39,8 @@ function namesOf(name: string, sent: ReadonlyMap<string, unknown>): readonly str
 function wantedValue(name: string, { force, default: preset, max }: ParameterRule, value: unknown): unknown {
   const chosen = force ?? value ?? preset;
   if (max === undefined) return chosen;
-  // Engines read "7" as 7 (vLLM's pydantic does), so a text is no way around the maximum.
-  const size = typeof chosen === 'string' ? Number(chosen) : chosen;
+  // Engines read "7" as 7 and "1_000" as 1000 (vLLM's pydantic does), so a text is no way around the maximum.
+  const size = typeof chosen === 'string' ? Number(chosen.replaceAll('_', '')) : chosen;
   if (typeof size !== 'number') return chosen;
   // A length below zero is none at all to llama.cpp.
   return size > max || (size < 0 && isLength(name)) ? max : chosen;
