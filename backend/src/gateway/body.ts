@@ -116,15 +116,17 @@ export function bodyForEngine(
   const { sent, model, asksUsage } = body;
   let { bytes } = body;
   const ruled = Object.keys(rules);
+  let options = sent.stream_options;
   if (ruled.length > 0) {
     refuseOtherSpellings(sent, ruled);
-    for (const [name, value] of changedByRules(new Map(Object.entries(sent)), rules, model))
-      bytes = setMember(bytes, name, value, Object.hasOwn(sent, name));
+    const changed = changedByRules(new Map(Object.entries(sent)), rules, model);
+    for (const [name, value] of changed) bytes = setMember(bytes, name, value, Object.hasOwn(sent, name));
+    options = changed.get('stream_options') ?? options;
   }
   if (engineModel !== model) bytes = setMember(bytes, 'model', engineModel, true);
   if (!asksUsage) return bytes;
-  const options = z.looseObject({}).nullish().parse(sent.stream_options);
-  return setMember(bytes, 'stream_options', { ...options, include_usage: true }, options !== undefined);
+  const others = z.looseObject({}).safeParse(options).data;
+  return setMember(bytes, 'stream_options', { ...others, include_usage: true }, options !== undefined);
 }
 
 function formForEngine(

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errorBody } from '../../../contract/errors.ts';
+import { servingSettings } from '../../../contract/routing.ts';
 import {
   engineKey,
   eventually,
@@ -189,6 +190,19 @@ describe('a stream', () => {
     expect(await (await gateway.post(path, body)).text()).toBe(done);
     expect(gateway.engine.only().body).toBe(
       body.replace(/"stream_options":(null|\{"include_usage":false\})/, '"stream_options":{"include_usage":true}'),
+    );
+  });
+
+  it('asks the engine for usage once where a rule of the model has options of its own', async () => {
+    const parameters = { stream_options: { default: { include_usage: false, continuous_usage_stats: true } } };
+    gateway.table.replace({ serving: { chatty: servingSettings.parse({ parameters }) } });
+    gateway.engine.script = async (response) => {
+      await sendFrames(response, [usageChunk, done]);
+      response.end();
+    };
+    expect(await (await gateway.post(path, '{"model":"chatty","stream":true}')).text()).toBe(done);
+    expect(gateway.engine.only().body).toBe(
+      '{"stream_options":{"include_usage":true,"continuous_usage_stats":true},"model":"chatty","stream":true}',
     );
   });
 
