@@ -65,6 +65,14 @@ describe("a response reaches the client as the engine made it, of the published 
   });
 });
 
+it("is held to a rule for its length under the API's own name for it", async () => {
+  const parameters = { max_tokens: { default: 100, max: 200 } };
+  gateway.table.replace({ serving: { chatty: servingSettings.parse({ parameters }) } });
+  play(vllm.text);
+  await gateway.post(path, ask);
+  expect(JSON.parse(gateway.engine.only().body)).toEqual({ ...ask, max_output_tokens: 100 });
+});
+
 describe('an engine that fails inside the stream', () => {
   const frames = responseFrames(vllm.text);
   const last = async () => eventsOf(await streamed()).at(-1);

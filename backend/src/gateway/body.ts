@@ -45,6 +45,7 @@ export interface InspectedBody {
   readonly sent: Readonly<Record<string, unknown>>;
   /** Where the fields of a form stand; null is JSON. */
   readonly form: Form | null;
+  readonly path: EnginePath;
 }
 
 /** @throws CortexError invalid_request */
@@ -83,6 +84,7 @@ export function inspectBody(bytes: Buffer, contentType: string, path: EnginePath
     contentType: 'application/json',
     sent,
     form: null,
+    path,
   };
 }
 
@@ -92,7 +94,7 @@ function inspectForm(bytes: Buffer, contentType: string, path: EnginePath): Insp
   const model = formText(bytes, form, 'model');
   if (model === null || model === '') throw invalid('model', 'the form has no such field');
   const streamed = path.canStream && formText(bytes, form, 'stream')?.toLowerCase() === 'true';
-  return { model, streamed, asksUsage: false, session: null, bytes, contentType, sent: {}, form };
+  return { model, streamed, asksUsage: false, session: null, bytes, contentType, sent: {}, form, path };
 }
 
 /** @throws CortexError invalid_request where engines could differ in what they read */
@@ -113,13 +115,13 @@ export function bodyForEngine(
   rules: Readonly<Record<string, ParameterRule>>,
 ): Buffer {
   if (body.form !== null) return formForEngine(body, body.form, engineModel, rules);
-  const { sent, model, asksUsage } = body;
+  const { sent, model, asksUsage, path } = body;
   let { bytes } = body;
   const ruled = Object.keys(rules);
   let options = sent.stream_options;
   if (ruled.length > 0) {
     refuseOtherSpellings(sent, ruled);
-    const changed = changedByRules(new Map(Object.entries(sent)), rules, model);
+    const changed = changedByRules(new Map(Object.entries(sent)), rules, model, path.lengths);
     for (const [name, value] of changed) bytes = setMember(bytes, name, value, Object.hasOwn(sent, name));
     options = changed.get('stream_options') ?? options;
   }
@@ -130,7 +132,7 @@ export function bodyForEngine(
 }
 
 function formForEngine(
-  { bytes, model }: InspectedBody,
+  { bytes, model, path }: InspectedBody,
   form: Form,
   engineModel: string,
   rules: Readonly<Record<string, ParameterRule>>,
@@ -139,7 +141,7 @@ function formForEngine(
   const ruled = Object.keys(rules);
   for (const name of ruled.length === 0 ? [] : [...ruled, ...lengthNames]) sent.set(name, formText(bytes, form, name));
   const texts = new Map<string, string>();
-  for (const [name, value] of changedByRules(sent, rules, model))
+  for (const [name, value] of changedByRules(sent, rules, model, path.lengths))
     texts.set(name, typeof value === 'string' ? value : JSON.stringify(value));
   if (engineModel !== model) texts.set('model', engineModel);
   return setTexts(bytes, form, texts);

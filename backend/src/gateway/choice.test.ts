@@ -46,7 +46,11 @@ it('all turns of a conversation go to the replica that has them in its cache', a
       expect(await statusOf(gateway.post(path, { ...chat, messages, seed: turn }))).toBe(200);
       messages.push({ role: 'assistant', content: 'Hello' }, { role: 'user', content: `And ${turn}?` });
     }
-    expect(seen().map((count, at) => count - (before[at] ?? 0)).sort()).toEqual([0, 4]);
+    expect(
+      seen()
+        .map((count, at) => count - (before[at] ?? 0))
+        .sort(),
+    ).toEqual([0, 4]);
   }
 });
 
