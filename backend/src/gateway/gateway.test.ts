@@ -600,6 +600,19 @@ describe('an engine', () => {
     expect([response.status, await response.json()]).toEqual([400, { error: { ...error, code: '400', param: null } }]);
   });
 
+  it.each([429, 503])(
+    'that has no room now (%i) and does not say when to come again is asked in 5 s',
+    async (status) => {
+      gateway.engine.script = (response) => sendJson(response, { error: { message: 'Loading model' } }, status);
+      expect((await gateway.post(path, chat)).headers.get('retry-after')).toBe('5');
+      gateway.engine.script = (response) =>
+        sendJson(response.setHeader('retry-after', '9'), { error: { message: 'full' } }, status);
+      expect((await gateway.post(path, chat)).headers.get('retry-after')).toBe('9');
+      gateway.engine.script = (response) => sendJson(response, { error: { message: 'no' } }, 400);
+      expect((await gateway.post(path, chat)).headers.get('retry-after')).toBeNull();
+    },
+  );
+
   it("that refuses in vLLM's shape is understood by the official client", async () => {
     gateway.engine.script = (response) =>
       sendJson(

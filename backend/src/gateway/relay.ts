@@ -256,7 +256,9 @@ class Exchange implements AnswerSink, TimeLimited {
       firstByteAtMs: Date.now(),
       cause: refusal.status >= 500 ? 'engine_failed' : 'engine_refused',
     });
-    const retryAfter = this.#headers.get('retry-after');
+    // llama-server says 503 while it loads, and not for how long.
+    const later = refusal.status === 429 || refusal.status === 503 ? '5' : undefined;
+    const retryAfter = this.#headers.get('retry-after') ?? later;
     if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
     response.setHeader('content-type', 'application/json');
     response.setHeader('cache-control', 'no-store');
