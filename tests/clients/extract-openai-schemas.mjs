@@ -8,14 +8,29 @@ const wanted = [
   'CreateEmbeddingResponse',
   'ListModelsResponse',
   'Model',
+  'Response',
+  'ResponseStreamEvent',
+  'CreateTranscriptionResponseJson',
+  'CreateTranscriptionResponseVerboseJson',
+  'CreateTranscriptionResponseStreamEvent',
+  'CreateSpeechResponseStreamEvent',
   'ErrorResponse',
 ];
-const forReaders = new Set(['description', 'example', 'examples', 'title', 'deprecated']);
+const left = new Set(['description', 'example', 'examples', 'title', 'deprecated', '$recursiveAnchor']);
 const local = '#/components/schemas/';
 
 const file = process.argv[2];
 if (file === undefined) throw new Error('name the openapi.json of github.com/openai/openai-openapi');
 const { info, components } = JSON.parse(readFileSync(file, 'utf8'));
+
+/** A schema that means itself by `$recursiveRef`, a word that JSON Schema has given up, names itself. */
+const named = (name) =>
+  JSON.parse(
+    JSON.stringify(components.schemas[name]).replaceAll(
+      '"$recursiveRef":"#"',
+      JSON.stringify({ $ref: local + name }).slice(1, -1),
+    ),
+  );
 
 /**
  * A schema without what only readers need, and with OpenAPI 3.0's `nullable`, which some still have, in the words of JSON
@@ -28,7 +43,7 @@ function bare(schema, areNames = false) {
     const { nullable: _, ...other } = schema;
     return { anyOf: [bare(other), { type: 'null' }] };
   }
-  const kept = Object.entries(schema).filter(([key]) => areNames || !(forReaders.has(key) || key.startsWith('x-')));
+  const kept = Object.entries(schema).filter(([key]) => areNames || !(left.has(key) || key.startsWith('x-')));
   return Object.fromEntries(
     kept.map(([key, value]) => [
       key,
@@ -41,7 +56,7 @@ const found = {};
 const todo = [...wanted];
 for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
   if (name in found) continue;
-  found[name] = bare(components.schemas[name]);
+  found[name] = bare(named(name));
   for (const [, other] of JSON.stringify(found[name]).matchAll(/"#\/\$defs\/([^"]+)"/g)) todo.push(other);
 }
 const $defs = Object.fromEntries(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -11,7 +11,7 @@ import {
   embeddingAnswer,
   streamOf,
 } from './recordings.ts';
-import { responseAnswer, responseStream } from './responses-recordings.ts';
+import { responseFrames, responsesRecordings } from './responses-recordings.ts';
 
 const streamable = z.looseObject({
   model: z.string(),
@@ -37,6 +37,10 @@ const messagesBody = streamable.extend({
   tools: z.array(z.looseObject({ name: z.string(), input_schema: z.looseObject({}) })).optional(),
 });
 const inputs = z.union([z.string(), z.array(z.unknown()).min(1)]);
+const responsesBody = streamable.extend({
+  input: inputs,
+  tools: z.array(z.looseObject({ type: z.literal('function'), name: z.string() })).nullish(),
+});
 
 /** vLLM's words for what it does not take. */
 const refuse = (response: ServerResponse, message: string, status = 400) =>
@@ -109,9 +113,11 @@ const answers: Readonly<Record<string, Answer>> = {
     (response, { input, encoding_format: form }) =>
       sendJson(response, embeddingAnswer(Array.isArray(input) ? input.length : 1, form === 'base64')),
   ),
-  '/v1/responses': checked(streamable.extend({ input: inputs }), (response, body) =>
-    body.stream === true ? play(response, responseStream) : sendJson(response, responseAnswer),
-  ),
+  '/v1/responses': checked(responsesBody, (response, { stream, tools }) => {
+    const { text, toolCall } = responsesRecordings.vllm;
+    const recording = tools == null ? text : toolCall;
+    return stream === true ? play(response, responseFrames(recording)) : sendJson(response, recording.answer);
+  }),
   '/v1/messages': checked(messagesBody, (response, body) => {
     const kind = body.tools === undefined ? 'text' : 'toolUse';
     return body.stream === true ? play(response, anthropicStream[kind]) : sendJson(response, anthropicMessage[kind]);

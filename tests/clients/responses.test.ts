@@ -1,12 +1,14 @@
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { eventually, sendFrames, token } from '../fixtures/scripted-engine.ts';
+import { eventually, sendFrames, sendJson, token } from '../fixtures/scripted-engine.ts';
 import { playRecordings } from './recorded-engine.ts';
-import { responseEventTypes, responseStream } from './responses-recordings.ts';
+import { responseFrames, responsesRecordings } from './responses-recordings.ts';
 import { ServedGateway } from './served-gateway.ts';
 
 let gateway: ServedGateway;
 const ask = { model: 'chatty', input: 'Hi' };
+const { text } = responsesRecordings.vllm;
+const frames = responseFrames(text);
 const client = (key = 'full') =>
   new OpenAI({ apiKey: token(key), baseURL: `${gateway.url}/v1`, maxRetries: 0, timeout: 5000 });
 
@@ -29,7 +31,7 @@ describe("OpenAI's client on the responses API", () => {
   it('sees the events of a stream in the order that the API documents', async () => {
     const types = [];
     for await (const { type } of await client().responses.create({ ...ask, stream: true })) types.push(type);
-    expect(types).toEqual(responseEventTypes);
+    expect(types).toEqual(text.events.map(({ type }) => type));
     await eventually('a usage record', () => gateway.records.length > 0);
     expect(gateway.records).toMatchObject([
       { streamed: true, outcome: 'ok', prompt_tokens: 7, completion_tokens: 5, estimated: false },
@@ -40,17 +42,34 @@ describe("OpenAI's client on the responses API", () => {
     expect((await client().responses.stream(ask).finalResponse()).output_text).toBe('Grüße 🙂');
   });
 
+  it.each([
+    ['vLLM', responsesRecordings.vllm.toolCall],
+    ['llama-server', responsesRecordings.llama.toolCall],
+  ])('gets the call of a tool from %s, as a document and as a stream', async (_engine, recording) => {
+    gateway.engine.script = async (response, { body }) => {
+      if (!body.includes('"stream":true')) return sendJson(response, recording.answer);
+      await sendFrames(response, responseFrames(recording));
+      response.end();
+    };
+    const wanted = { type: 'function_call', name: 'weather', arguments: '{"city":"Köln"}' };
+    expect((await client().responses.create(ask)).output).toMatchObject([wanted]);
+    const done = [];
+    for await (const event of await client().responses.create({ ...ask, stream: true }))
+      if (event.type === 'response.output_item.done') done.push(event.item);
+    expect(done).toMatchObject([wanted]);
+  });
+
   it("gets the engine's bytes, and the engine the client's: stream_options belong to another API", async () => {
     const body = JSON.stringify({ ...ask, stream: true });
     const answer = await gateway.post('/v1/responses', body);
-    expect(await answer.text()).toBe(responseStream.join(''));
+    expect(await answer.text()).toBe(frames.join(''));
     expect(gateway.engine.only().body).toBe(body);
   });
 
   it('stops the engine within 100 ms by aborting', async () => {
-    const [created = '', begun = '', item = '', part = '', word = ''] = responseStream;
-    const frames = [created, begun, item, part, ...Array<string>(2000).fill(word)];
-    gateway.engine.script = (response) => sendFrames(response, frames, 2);
+    const [created = '', begun = '', item = '', part = '', word = ''] = frames;
+    const long = [created, begun, item, part, ...Array<string>(2000).fill(word)];
+    gateway.engine.script = (response) => sendFrames(response, long, 2);
     const stream = await client().responses.create({ ...ask, stream: true });
     let leftAtMs = Number.NaN;
     for await (const { type } of stream) {
@@ -64,7 +83,7 @@ describe("OpenAI's client on the responses API", () => {
 
   it('throws when the engine dies inside the stream', async () => {
     gateway.engine.script = async (response) => {
-      await sendFrames(response, responseStream.slice(0, 5), 5);
+      await sendFrames(response, frames.slice(0, 5), 5);
       response.destroy();
     };
     const read = async () => {

@@ -113,6 +113,18 @@ export class ServedGateway {
     });
   }
 
+  /** Asks for a transcription. The field `file` becomes a file. */
+  postForm(fields: Readonly<Record<string, string>>, headers: Record<string, string> = {}): Promise<Response> {
+    const body = new FormData();
+    for (const [name, text] of Object.entries(fields))
+      body.append(name, name === 'file' ? new File([text], 'a.wav') : text);
+    return fetch(`${this.url}/v1/audio/transcriptions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token('full')}`, ...headers },
+      body,
+    });
+  }
+
   async close(): Promise<void> {
     await this.#listener?.close(0);
     this.#client.close();

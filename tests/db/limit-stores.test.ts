@@ -84,6 +84,16 @@ describe.each(stores)('limits in %s', (_name, makeStore) => {
     expect(refusedBy(await store.take(asked([limit])))).toBeNull();
   });
 
+  test('a request that is given back counts nowhere, and may be taken again under its id', async () => {
+    const limit = limited({ requests_per_minute: 1, tokens_per_day: 500, concurrent_requests: 1 });
+    const request = asked([limit], 400);
+    for (let n = 0; n < 3; n += 1) {
+      expect(refusedBy(await store.take(request))).toBeNull();
+      expect(refusedBy(await store.take(asked([limit])))).toBe('concurrent_requests');
+      store.settle(request, null);
+    }
+  });
+
   test('the true count takes the place of the estimate', async () => {
     const limit = limited({ tokens_per_minute: 1000 });
     const generous = asked([limit], 900);

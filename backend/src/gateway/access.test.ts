@@ -76,6 +76,13 @@ describe('an alias', () => {
     expect(() => namesFor('alias')).toThrowError(refusal('model_not_found'));
   });
 
+  it('whose targets have several tasks is asked for each, whatever is drawn', () => {
+    aliasOf(['vectors', 1], ['a', 1]);
+    for (let n = 0; n < 50; n += 1) expect(namesFor('alias')).toEqual(['a']);
+    aliasOf(['vectors', 1000], ['loading', 1]);
+    for (let n = 0; n < 50; n += 1) expect(() => namesFor('alias')).toThrowError(refusal('model_not_ready'));
+  });
+
   it('is a name of its own to a key: who may use it may use what is behind, and the reverse is not so', () => {
     aliasOf(['a', 1]);
     expect(namesFor('alias', { ...caller, models: ['alias'] })).toEqual(['a']);

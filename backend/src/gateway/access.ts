@@ -31,7 +31,8 @@ export function modelsFor(
   const param = { param: 'model' };
   const alias = table.alias(name);
   const wanted = alias === undefined ? [name] : byWeight(alias.targets);
-  const [known] = wanted.flatMap((target) => table.model(target) ?? []);
+  const targets = wanted.flatMap((target) => table.model(target) ?? []);
+  const known = targets.find((target) => task === null || target.task === task) ?? targets[0];
   if (known === undefined) throw new CortexError('model_not_found', { model: name }, param);
   if (!mayUse(caller, name)) throw new CortexError('model_not_allowed', { model: name }, param);
   if (task !== null && known.task !== task)

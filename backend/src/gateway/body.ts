@@ -58,6 +58,7 @@ export interface InspectedBody {
   readonly sent: Readonly<Record<string, unknown>>;
   /** Where the fields of a form stand; null is JSON. */
   readonly form: Form | null;
+  readonly path: EnginePath;
 }
 
 /** @throws CortexError invalid_request */
@@ -98,6 +99,7 @@ export function inspectBody(bytes: Buffer, contentType: string, path: EnginePath
     contentType: 'application/json',
     sent,
     form: null,
+    path,
   };
 }
 
@@ -107,7 +109,7 @@ function inspectForm(bytes: Buffer, contentType: string, path: EnginePath): Insp
   const model = formText(bytes, form, 'model');
   if (model === null || model === '') throw invalid('model', 'the form has no such field');
   const streamed = path.canStream && formText(bytes, form, 'stream')?.toLowerCase() === 'true';
-  return { model, streamed, asksUsage: false, session: null, bytes, ascii: null, contentType, sent: {}, form };
+  return { model, streamed, asksUsage: false, session: null, bytes, ascii: null, contentType, sent: {}, form, path };
 }
 
 /** @throws CortexError invalid_request where engines could differ in what they read */
@@ -128,22 +130,24 @@ export function bodyForEngine(
   rules: Readonly<Record<string, ParameterRule>>,
 ): Buffer | string {
   if (body.form !== null) return formForEngine(body, body.form, engineModel, rules);
-  const { sent, model, asksUsage } = body;
+  const { sent, model, asksUsage, path } = body;
   let { bytes } = body;
   const ruled = Object.keys(rules);
+  let options = sent.stream_options;
   if (ruled.length > 0) {
     refuseOtherSpellings(sent, ruled);
-    for (const [name, value] of changedByRules(new Map(Object.entries(sent)), rules, model))
-      bytes = setMember(bytes, name, value, Object.hasOwn(sent, name));
+    const changed = changedByRules(new Map(Object.entries(sent)), rules, model, path.lengths);
+    for (const [name, value] of changed) bytes = setMember(bytes, name, value, Object.hasOwn(sent, name));
+    options = changed.get('stream_options') ?? options;
   }
   if (engineModel !== model) bytes = setMember(bytes, 'model', engineModel, true);
   if (!asksUsage) return bytes === body.bytes ? (body.ascii ?? bytes) : bytes;
-  const options = z.looseObject({}).nullish().parse(sent.stream_options);
-  return setMember(bytes, 'stream_options', { ...options, include_usage: true }, options !== undefined);
+  const others = z.looseObject({}).safeParse(options).data;
+  return setMember(bytes, 'stream_options', { ...others, include_usage: true }, options !== undefined);
 }
 
 function formForEngine(
-  { bytes, model }: InspectedBody,
+  { bytes, model, path }: InspectedBody,
   form: Form,
   engineModel: string,
   rules: Readonly<Record<string, ParameterRule>>,
@@ -152,19 +156,10 @@ function formForEngine(
   const ruled = Object.keys(rules);
   for (const name of ruled.length === 0 ? [] : [...ruled, ...lengthNames]) sent.set(name, formText(bytes, form, name));
   const texts = new Map<string, string>();
-  for (const [name, value] of changedByRules(sent, rules, model))
+  for (const [name, value] of changedByRules(sent, rules, model, path.lengths))
     texts.set(name, typeof value === 'string' ? value : JSON.stringify(value));
   if (engineModel !== model) texts.set('model', engineModel);
   return setTexts(bytes, form, texts);
-}
-
-const prefixBytes = 2048;
-
-/** What the request has in common with others that should meet the same cache: its session, or how its messages begin. */
-export function affinityOf(body: InspectedBody): string {
-  if (body.session !== null) return `session ${body.session}`;
-  const { messages, prompt, input } = body.sent;
-  return `prefix ${JSON.stringify(messages ?? prompt ?? input ?? '').slice(0, prefixBytes)}`;
 }
 
 function invalid(param: string, detail: string): CortexError {

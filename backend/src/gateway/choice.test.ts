@@ -37,6 +37,23 @@ const serveFrom = (...urls: string[]) => {
 };
 const seen = () => [gateway.engine.seen.length, second.seen.length];
 
+it('all turns of a conversation go to the replica that has them in its cache', async () => {
+  serveFrom(gateway.engine.url, second.url);
+  for (let conversation = 0; conversation < 8; conversation += 1) {
+    const before = seen();
+    const messages = [{ role: 'user', content: `Hi ${conversation}` }];
+    for (let turn = 0; turn < 4; turn += 1) {
+      expect(await statusOf(gateway.post(path, { ...chat, messages, seed: turn }))).toBe(200);
+      messages.push({ role: 'assistant', content: 'Hello' }, { role: 'user', content: `And ${turn}?` });
+    }
+    expect(
+      seen()
+        .map((count, at) => count - (before[at] ?? 0))
+        .sort(),
+    ).toEqual([0, 4]);
+  }
+});
+
 describe('another replica is asked', () => {
   it('where the first cannot be connected to', async () => {
     serveFrom(nobody, second.url);
@@ -132,6 +149,14 @@ describe('a replica that has failed', () => {
       );
     for (let number = 0; number < 5; number += 1)
       expect(await statusOf(gateway.post(path, { ...chat, user: 'poison' }))).toBe(500);
+    expect(await statusOf(gateway.post(path, chat))).toBe(200);
+  });
+
+  it.each([404, 405, 501])('is none for lacking a path that somebody asks for (%i)', async (status) => {
+    gateway.engine.script = (response, { path: asked }) =>
+      asked === path ? sendJson(response, answer) : sendJson(response, { detail: 'Not Found' }, status);
+    for (let number = 0; number < 4; number += 1)
+      expect(await statusOf(gateway.post('/v1/rerank', { model: 'chatty' }))).toBe(400);
     expect(await statusOf(gateway.post(path, chat))).toBe(200);
   });
 

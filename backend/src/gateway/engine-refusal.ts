@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CortexError } from '../../../contract/errors.ts';
+import { CortexError, type ErrorType } from '../../../contract/errors.ts';
 import { type ErrorShape, errorAnswer } from './error-shape.ts';
 
 /** What the client gets of an engine's answer that is not 2xx. */
@@ -8,7 +8,29 @@ export interface EngineRefusal {
   readonly body: Buffer;
 }
 
-const inOpenAiShape = z.object({ error: z.object({ message: z.string() }) });
+const inOpenAiShape = z.object({
+  error: z.object({
+    message: z.string(),
+    type: z.string(),
+    param: z.string().nullable(),
+    code: z.string().nullable(),
+  }),
+});
+/** vLLM and llama-server have a number for the code, llama-server no param: clients with strict types cannot read that. */
+const nearOpenAiShape = (type: ErrorType) =>
+  z.looseObject({
+    error: z.looseObject({
+      message: z.string(),
+      type: z.string().catch(type),
+      param: z.string().nullable().catch(null),
+      code: z
+        .union([z.string(), z.number().transform(String)])
+        .nullable()
+        .catch(null),
+    }),
+  });
+const refusedByEngine = nearOpenAiShape('invalid_request_error');
+const failedInEngine = nearOpenAiShape('server_error');
 /** vLLM before 0.10 puts the message at the top; FastAPI's own checks put a `detail`. */
 const inOtherShape = z.union([
   z.object({ error: z.object({ message: z.string() }) }).transform(({ error }) => error.message),
@@ -29,8 +51,8 @@ export interface RefusedAnswer extends EngineRefusal {
 }
 
 /**
- * Puts into the client's shape why an engine did not answer. In OpenAI's shape its bytes go on as they are; in another shape
- * the words are kept.
+ * Puts into the client's shape why an engine did not answer. In OpenAI's shape its bytes go on as they are; what comes near
+ * it is completed; in another shape the words are kept.
  * @throws CortexError engine_failed where the fault is not the client's, engine_lacks_endpoint
  */
 export function shapeRefusal({ status, body, model, path, requestId, errorShape }: RefusedAnswer): EngineRefusal {
@@ -39,8 +61,11 @@ export function shapeRefusal({ status, body, model, path, requestId, errorShape 
   if (error.code === 'engine_lacks_endpoint') throw error;
   // The client's key was good: when the engine refuses ours, or sends us elsewhere, it is set up wrongly.
   const isOurs = status < 400 || status === 401 || status === 403;
-  const isShaped = inOpenAiShape.safeParse(json).success;
-  if (!isOurs && isShaped && errorShape !== 'anthropic') return { status, body };
+  if (!isOurs && errorShape !== 'anthropic') {
+    if (inOpenAiShape.safeParse(json).success) return { status, body };
+    const near = (status < 500 ? refusedByEngine : failedInEngine).safeParse(json);
+    if (near.success) return { status, body: Buffer.from(JSON.stringify(near.data)) };
+  }
   if (!isOurs && errorShape === 'anthropic' && z.object({ type: z.literal('error') }).safeParse(json).success)
     return { status, body };
   if (isOurs || status >= 500) throw error;

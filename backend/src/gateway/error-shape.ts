@@ -26,12 +26,15 @@ export function errorAnswer(error: CortexError, requestId: string, shape: ErrorS
   };
 }
 
-/** An error as the last event of a stream. */
-export function errorEvent(error: CortexError, requestId: string, shape: ErrorShape): string {
+/**
+ * An error as the last event of a stream.
+ * @param before how many events went before it
+ */
+export function errorEvent(error: CortexError, requestId: string, shape: ErrorShape, before: number): string {
   if (shape === 'openai') return `data: ${JSON.stringify(errorAnswer(error, requestId, shape))}\n\n`;
   if (shape === 'anthropic') return `event: error\ndata: ${JSON.stringify(errorAnswer(error, requestId, shape))}\n\n`;
   const { code, message, param } = error;
   // The API's event has its fields at the top; OpenAI's own clients throw only where they find `error`.
-  const event = { type: 'error', code, message, param, sequence_number: 0, ...toErrorBody(error, requestId) };
+  const event = { type: 'error', code, message, param, sequence_number: before, ...toErrorBody(error, requestId) };
   return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
 }

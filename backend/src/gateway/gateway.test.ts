@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errorBody } from '../../../contract/errors.ts';
+import { servingSettings } from '../../../contract/routing.ts';
 import {
   engineKey,
   eventually,
@@ -189,6 +190,19 @@ describe('a stream', () => {
     expect(await (await gateway.post(path, body)).text()).toBe(done);
     expect(gateway.engine.only().body).toBe(
       body.replace(/"stream_options":(null|\{"include_usage":false\})/, '"stream_options":{"include_usage":true}'),
+    );
+  });
+
+  it('asks the engine for usage once where a rule of the model has options of its own', async () => {
+    const parameters = { stream_options: { default: { include_usage: false, continuous_usage_stats: true } } };
+    gateway.table.replace({ serving: { chatty: servingSettings.parse({ parameters }) } });
+    gateway.engine.script = async (response) => {
+      await sendFrames(response, [usageChunk, done]);
+      response.end();
+    };
+    expect(await (await gateway.post(path, '{"model":"chatty","stream":true}')).text()).toBe(done);
+    expect(gateway.engine.only().body).toBe(
+      '{"stream_options":{"include_usage":true,"continuous_usage_stats":true},"model":"chatty","stream":true}',
     );
   });
 
@@ -572,12 +586,32 @@ describe('an engine', () => {
   });
 
   it("that refuses in OpenAI's shape is passed on", async () => {
-    const refusal = { error: { code: 400, message: 'too many tokens', type: 'exceed_context_size_error', n_ctx: 512 } };
-    gateway.engine.script = (response) => sendJson(response, refusal, 400);
+    const refusal = '{ "error": {"message":"no","type":"busy","param":null,"code":"full","more":1e400} }';
+    gateway.engine.script = (response) => void response.writeHead(400).end(refusal);
     const response = await gateway.post(path, chat);
-    expect([response.status, await response.json()]).toEqual([400, refusal]);
+    expect([response.status, await response.text()]).toEqual([400, refusal]);
     expect(await gateway.record()).toMatchObject({ status: 400, outcome: 'client_error', estimated: false });
   });
+
+  it("that refuses nearly in OpenAI's shape is passed on with what it lacks, and all that it told", async () => {
+    const error = { code: 400, message: 'too many tokens', type: 'exceed_context_size_error', n_ctx: 512 };
+    gateway.engine.script = (response) => sendJson(response, { error }, 400);
+    const response = await gateway.post(path, chat);
+    expect([response.status, await response.json()]).toEqual([400, { error: { ...error, code: '400', param: null } }]);
+  });
+
+  it.each([429, 503])(
+    'that has no room now (%i) and does not say when to come again is asked in 5 s',
+    async (status) => {
+      gateway.engine.script = (response) => sendJson(response, { error: { message: 'Loading model' } }, status);
+      expect((await gateway.post(path, chat)).headers.get('retry-after')).toBe('5');
+      gateway.engine.script = (response) =>
+        sendJson(response.setHeader('retry-after', '9'), { error: { message: 'full' } }, status);
+      expect((await gateway.post(path, chat)).headers.get('retry-after')).toBe('9');
+      gateway.engine.script = (response) => sendJson(response, { error: { message: 'no' } }, 400);
+      expect((await gateway.post(path, chat)).headers.get('retry-after')).toBeNull();
+    },
+  );
 
   it("that refuses in vLLM's shape is understood by the official client", async () => {
     gateway.engine.script = (response) =>

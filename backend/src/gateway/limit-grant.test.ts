@@ -19,6 +19,14 @@ afterEach(async () => {
 
 const limited = (subject: SubjectLimit['subject'], id: string, values: Partial<SubjectLimit>) =>
   gateway.table.replace({ limits: [{ subject, id, ...limit.parse({}), ...values }] });
+/** `other` answers for `chatty`, whose engine is not there. */
+const otherAnswers = () => {
+  gateway.table.replace({ serving: { chatty: servingSettings.parse({ fallbacks: ['other'] }) } });
+  gateway.table.replaceModels([
+    gateway.model('chatty', { endpoints: [gateway.endpoint('chatty', { url: 'http://127.0.0.1:9' })] }),
+    gateway.model('other'),
+  ]);
+};
 const ask = async (name = 'full') => {
   const answer = await gateway.post(path, chat, { authorization: `Bearer ${token(name)}` });
   return { status: answer.status, headers: answer.headers, body: await answer.json() };
@@ -61,14 +69,70 @@ describe('a limit', () => {
 
   it("of a model holds also where it answers in another's place", async () => {
     limited('model', 'other', { requests_per_minute: 1 });
-    gateway.table.replace({ serving: { chatty: servingSettings.parse({ fallbacks: ['other'] }) } });
-    gateway.table.replaceModels([
-      gateway.model('chatty', { endpoints: [gateway.endpoint('chatty', { url: 'http://127.0.0.1:9' })] }),
-      gateway.model('other'),
-    ]);
+    otherAnswers();
     expect((await ask()).status).toBe(200);
     expect(await ask()).toMatchObject({ status: 429, body: { error: { code: 'rate_limited' } } });
     expect(gateway.engine.seen).toHaveLength(1);
+  });
+
+  it('of a model in whose place another answers is as it was: requests, tokens and places', async () => {
+    limited('model', 'chatty', { requests_per_minute: 1, tokens_per_day: 1, concurrent_requests: 1 });
+    otherAnswers();
+    let release = () => {};
+    const under = new Promise<void>((resolve) => {
+      gateway.engine.script = (response) => {
+        release = () => sendJson(response, { usage: { prompt_tokens: 60, completion_tokens: 40 } });
+        resolve();
+      };
+    });
+    const first = ask();
+    await under;
+    gateway.engine.script = (response) => sendJson(response, {});
+    expect((await ask()).status).toBe(200);
+    release();
+    expect((await first).status).toBe(200);
+    gateway.table.replaceModels([gateway.model('chatty')]);
+    expect((await ask()).status).toBe(200);
+    expect((await ask()).status).toBe(429);
+  });
+
+  it('of a key counts a request once, whichever model answers it', async () => {
+    limited('key', 'key-full', { requests_per_minute: 2, tokens_per_day: 150 });
+    otherAnswers();
+    const first = await ask();
+    expect([first.status, first.headers.get('x-ratelimit-remaining-requests')]).toEqual([200, '1']);
+    expect((await ask()).status).toBe(200);
+    expect((await ask()).status).toBe(429);
+  });
+
+  it('that is the tightest is told, though the model that answers in the end has another', async () => {
+    const limits = [
+      { subject: 'key' as const, id: 'key-full', ...limit.parse({ requests_per_minute: 5 }) },
+      { subject: 'model' as const, id: 'other', ...limit.parse({ requests_per_minute: 100 }) },
+    ];
+    gateway.table.replace({ limits });
+    otherAnswers();
+    expect((await ask()).headers.get('x-ratelimit-limit-requests')).toBe('5');
+  });
+
+  it('of tokens sets nothing aside for a picture or a sound, of which a model reads far less than its bytes', async () => {
+    limited('key', 'key-full', { tokens_per_minute: 1000 });
+    gateway.engine.script = (response) => sendJson(response, {});
+    const url = `data:image/png;base64,${'iVBO'.repeat(10_000)}`;
+    const content = [
+      { type: 'image_url', image_url: { url } },
+      { type: 'text', text: 'word '.repeat(160) },
+    ];
+    const answer = await gateway.post(path, { model: 'chatty', messages: [{ role: 'user', content }] });
+    const remaining = Number(answer.headers.get('x-ratelimit-remaining-tokens'));
+    expect(remaining).toBeGreaterThan(700);
+    expect(remaining).toBeLessThan(800);
+    const body = new FormData();
+    body.append('model', 'chatty');
+    body.append('file', new File(['RIFF'.repeat(10_000)], 'a.wav'));
+    const headers = { authorization: `Bearer ${token('full')}` };
+    const heard = await fetch(`${gateway.url}/v1/audio/transcriptions`, { method: 'POST', headers, body });
+    expect([heard.status, heard.headers.get('x-ratelimit-remaining-tokens')]).toEqual([200, '1000']);
   });
 
   it('of tokens counts what the engine told', async () => {

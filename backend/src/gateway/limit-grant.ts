@@ -16,8 +16,8 @@ export class LimitGrant {
     this.#request = request;
   }
 
-  /** Once, when the request has ended. */
-  settle(usedTokens: number): void {
+  /** Once, when the request has ended; null gives all of it back. */
+  settle(usedTokens: number | null): void {
     this.#store.settle(this.#request, usedTokens);
   }
 }
@@ -40,26 +40,11 @@ export function takeLimits(
     table.limit('organization', caller.organizationId),
     table.limit('model', servedName),
   ].filter((limit) => limit !== undefined);
-  return limits.length === 0 ? null : grant(exchange, exchange.requestId, limits, body);
-}
-
-/**
- * Takes the limit of a model that is to answer in another's place.
- * @throws CortexError rate_limited, limits_unavailable
- */
-export function takeModelLimit(
-  exchange: Exchange,
-  servedName: string,
-  body: InspectedBody,
-): LimitGrant | Promise<LimitGrant> | null {
-  const limit = exchange.options.table.limit('model', servedName);
-  // What was taken first has the request's id.
-  return limit === undefined ? null : grant(exchange, `${exchange.requestId} ${servedName}`, [limit], body);
+  return limits.length === 0 ? null : grant(exchange, limits, body);
 }
 
 function grant(
-  { response, options }: Exchange,
-  requestId: string,
+  { response, requestId, options }: Exchange,
   limits: readonly SubjectLimit[],
   body: InspectedBody,
 ): LimitGrant | Promise<LimitGrant> {
@@ -105,12 +90,25 @@ function tell(response: HttpResponse, names: ReturnType<typeof headersOf>, allow
 
 const bytesPerToken = 4;
 
-/** The prompt by its size; what the engine counts takes its place at the end. */
-function estimatedTokens({ bytes }: InspectedBody, limits: readonly SubjectLimit[]): number {
+/** The prompt by the size of its text; what the engine counts takes its place at the end. */
+function estimatedTokens({ bytes, form }: InspectedBody, limits: readonly SubjectLimit[]): number {
   const matters = limits.some(
     (limit) => limit.tokens_per_minute !== null || limit.tokens_per_day !== null || limit.tokens_per_month !== null,
   );
-  return matters ? Math.ceil(bytes.length / bytesPerToken) : 0;
+  return matters && form === null ? Math.ceil(textBytes(bytes) / bytesPerToken) : 0;
+}
+
+/** All but what is written in base64: a model reads far fewer tokens of a picture than it has bytes. */
+function textBytes(bytes: Buffer): number {
+  let text = 0;
+  let from = 0;
+  while (from !== -1) {
+    const encoded = bytes.indexOf(';base64,', from);
+    if (encoded === -1) return text + bytes.length - from;
+    text += encoded - from;
+    from = bytes.indexOf('"', encoded);
+  }
+  return text;
 }
 
 function refusal({ subject, name, limit, retryAfterMs }: Extract<LimitAnswer, { allowed: false }>): CortexError {

@@ -109,6 +109,20 @@ describe('what is taken and settled balances:', () => {
     );
   });
 
+  it('a request that is given back leaves every allowance as it was', () => {
+    const limits = new MemoryLimits();
+    const rules = [of({ ...everyLimit, requests_per_minute: 1, concurrent_requests: 1 })];
+    for (let n = 0; n < 5; n += 1) {
+      const asked = request(rules, 900);
+      expect(limits.take(asked)).toMatchObject({
+        allowed: true,
+        requests: { remaining: 0 },
+        tokens: { remaining: 100 },
+      });
+      limits.settle(asked, null);
+    }
+  });
+
   it('what was used counts, not what was set aside', () => {
     const limits = new MemoryLimits();
     const rules = [of({ tokens_per_day: 100 })];

@@ -38,8 +38,8 @@ export type LimitAnswer =
 export interface LimitStore {
   /** Takes from every limit or from none. @throws CortexError limits_unavailable */
   take(request: LimitRequest): LimitAnswer | Promise<LimitAnswer>;
-  /** The request has ended and has used so many tokens. */
-  settle(request: LimitRequest, usedTokens: number): void;
+  /** The request has ended and has used so many tokens; null: it counts nowhere, as if it had not been asked. */
+  settle(request: LimitRequest, usedTokens: number | null): void;
 }
 
 /** A store that knows what was used before it began. */
@@ -124,12 +124,13 @@ export class MemoryLimits implements SeededLimitStore {
     return { allowed: true, checked: true, requests, tokens: tokenAllowance };
   }
 
-  settle({ limits, tokens, nowMs }: LimitRequest, usedTokens: number): void {
-    const more = usedTokens - tokens;
+  settle({ limits, tokens, nowMs }: LimitRequest, usedTokens: number | null): void {
+    const more = (usedTokens ?? 0) - tokens;
     for (const limit of limits) {
       const usage = this.#subjects.get(limit.subject)?.get(limit.id);
       if (usage === undefined) continue;
       usage.running -= 1;
+      if (usedTokens === null && usage.requests !== null) usage.requests.level += 1;
       if (usage.tokens !== null) usage.tokens.level -= more;
       if (usage.day.period === dayOf(nowMs)) usage.day.used += more;
       if (usage.month.period === monthOf(nowMs)) usage.month.used += more;

@@ -3,7 +3,8 @@ import { CortexError } from '../../../contract/errors.ts';
 import { type ServingSettings, servingSettings } from '../../../contract/routing.ts';
 import type { Lease, Verdict } from '../routing/balancer.ts';
 import type { RoutedModel } from '../routing/table.ts';
-import { affinityOf, bodyForEngine, type InspectedBody } from './body.ts';
+import { affinityOf } from './affinity.ts';
+import { bodyForEngine, type InspectedBody } from './body.ts';
 import type { Place } from './queue.ts';
 import { leftEarly, type RelayEnd, type RelayOwner, type RelayResult, relay } from './relay.ts';
 import type { Passage } from './serve.ts';
@@ -194,6 +195,8 @@ export class ModelRequest implements RelayOwner {
 }
 
 function verdictOf(result: RelayResult): Verdict {
+  // Who lacks a path that a client thought of is there and answers.
+  if (result.kind !== 'ended' && result.error.code === 'engine_lacks_endpoint') return 'good';
   if (result.kind !== 'ended') return result.error.code === 'engine_failed' ? 'unwell' : 'bad';
   const { outcome, cause } = result.end;
   if (outcome === 'client_gone') return 'unknown';

@@ -2,12 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ParameterRule } from '../../../contract/routing.ts';
 import { setMember } from './json-edit.ts';
-import { changedByRules } from './parameters.ts';
+import { changedByRules, type LengthName } from './parameters.ts';
 
-const apply = (body: string, rules: Record<string, ParameterRule>) => {
+const ofChat: readonly LengthName[] = ['max_tokens', 'max_completion_tokens'];
+const apply = (body: string, rules: Record<string, ParameterRule>, lengths = ofChat) => {
   const sent = new Map(Object.entries(JSON.parse(body) as Record<string, unknown>));
   let bytes: Buffer = Buffer.from(body);
-  for (const [name, value] of changedByRules(sent, rules, 'chatty'))
+  for (const [name, value] of changedByRules(sent, rules, 'chatty', lengths))
     bytes = setMember(bytes, name, value, sent.has(name));
   return bytes.toString();
 };
@@ -19,10 +20,12 @@ describe('a rule', () => {
     ['takes null for not set', '{"x":null}', { default: 5 }, '{"x":5}'],
     ['does not take false or 0 for not set', '{"x":0}', { default: 5 }, '{"x":0}'],
     ['forces a value', '{"x":2}', { force: 5 }, '{"x":5}'],
+    ['forces null', '{"x":2}', { force: null }, '{"x":null}'],
     ['forces false', '{"x":true}', { force: false }, '{"x":false}'],
     ['lowers what is too large', '{"x":7}', { max: 5 }, '{"x":5}'],
     ['lowers what is larger than any number', '{"x":1e999}', { max: 5 }, '{"x":5}'],
     ['lowers a number that is written as a text, which engines read as one', '{"x":"7"}', { max: 5 }, '{"x":5}'],
+    ['lowers a text with the underscores that Python takes in numbers', '{"x":"1_000"}', { max: 5 }, '{"x":5}'],
     ['leaves a text that is no number', '{"x":"high"}', { max: 5 }, '{"x":"high"}'],
     ['leaves what is small enough', '{"x":4.5}', { max: 5 }, '{"x":4.5}'],
     ['lowers a default that is too large', '{}', { default: 7, max: 5 }, '{"x":5}'],
@@ -44,6 +47,28 @@ describe('a rule', () => {
     ['is forbidden under one name alone', '{"n_predict":1}', { forbid: true }, '{"n_predict":1}'],
   ])('for the length of the answer: it %s', (_what, body, rule, wanted) => {
     expect(apply(body, { max_tokens: rule })).toBe(wanted);
+  });
+
+  it.each<[string, readonly LengthName[], string, ParameterRule, string]>([
+    ['sets it as the API calls it', ['max_output_tokens'], '{}', { default: 4 }, '{"max_output_tokens":4}'],
+    ['sets it nowhere where nothing has a length', [], '{}', { default: 4, max: 5 }, '{}'],
+    ['lowers it there all the same', [], '{"max_tokens":9}', { max: 5 }, '{"max_tokens":5}'],
+    [
+      'holds where the client has a name that the API does not read',
+      ['max_output_tokens'],
+      '{"max_tokens":9}',
+      { default: 4, max: 5 },
+      '{"max_output_tokens":5,"max_tokens":5}',
+    ],
+    [
+      "means what the client has asked for under llama.cpp's name",
+      ofChat,
+      '{"n_predict":3}',
+      { default: 4 },
+      '{"max_tokens":3,"n_predict":3}',
+    ],
+  ])('for the length of the answer: %s', (_what, lengths, body, rule, wanted) => {
+    expect(apply(body, { max_tokens: rule }, lengths)).toBe(wanted);
   });
 
   it('for the length, beside another one for it: the smaller maximum holds', () => {

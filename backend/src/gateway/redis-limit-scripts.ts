@@ -93,13 +93,20 @@ answer[#answer + 1] = tostring(now)
 return answer
 `;
 
-/** KEYS as above. ARGV: request, tokens that it used beyond those that were taken, when they were taken by Redis' clock. */
+/**
+ * KEYS as above. ARGV: request, tokens that it used beyond those that were taken, when they were taken by Redis' clock, and how
+ * many requests are given back.
+ */
 export const settleScript = `${shared}
-local request, more, taken_at = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local request, more, taken_at, returned = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local taken_day = math.floor(taken_at / 86400000)
 for at = 1, #KEYS / 2 do
   local hash, running = KEYS[at * 2 - 1], KEYS[at * 2]
   redis.call('ZREM', running, request)
+  if returned ~= 0 then
+    local level = tonumber(redis.call('HGET', hash, 'requests') or nil)
+    if level then redis.call('HSET', hash, 'requests', tostring(level + returned)) end
+  end
   if more ~= 0 and redis.call('EXISTS', hash) == 1 then
     local got = redis.call('HMGET', hash, 'tokens', 'day', 'month')
     if got[1] then redis.call('HSET', hash, 'tokens', tostring(tonumber(got[1]) - more)) end

@@ -121,11 +121,12 @@ export class RedisLimits implements LimitStore {
     return allowanceOfAll(limits, rest);
   }
 
-  settle({ requestId, tokens }: LimitRequest, usedTokens: number): void {
+  settle({ requestId, tokens }: LimitRequest, usedTokens: number | null): void {
     const running = this.#running.get(requestId);
     if (running === undefined) return;
     this.#running.delete(requestId);
-    const values = [requestId, usedTokens - tokens, running.takenAtMs].map(String);
+    const returned = usedTokens === null ? 1 : 0;
+    const values = [requestId, (usedTokens ?? 0) - tokens, running.takenAtMs, returned].map(String);
     // Unsettled, the estimate stands for the true count, and the lease ends by itself.
     inTime(this.#client.settle(running.keys, values)).catch((error: unknown) => this.#away(error));
   }

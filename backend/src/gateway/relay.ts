@@ -265,7 +265,9 @@ class Relay implements AnswerSink, TimeLimited {
       cause: refusal.status >= 500 ? 'engine_failed' : 'engine_refused',
     };
     this.#close(end);
-    const retryAfter = this.#headers.get('retry-after');
+    // llama-server says 503 while it loads, and not for how long.
+    const later = refusal.status === 429 || refusal.status === 503 ? '5' : undefined;
+    const retryAfter = this.#headers.get('retry-after') ?? later;
     if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
     response.setHeader('content-type', 'application/json');
     response.setHeader('cache-control', 'no-store');
@@ -287,13 +289,12 @@ class Relay implements AnswerSink, TimeLimited {
 
   /** An answer that cannot be completed: a stream ends with an error event, a document with a cut connection. */
   #brokenOff(error: CortexError): void {
-    const { response, requestId, errorShape, hideUsage } = this.#options;
+    const { response, requestId, errorShape } = this.#options;
     if (this.#mode === 'stream') {
-      // Half an event that went on before would swallow this one, but for the blank line.
-      const separator = hideUsage ? '' : '\n\n';
+      const { events } = this.#streamMeter;
       const end = this.#end(error.status, 'engine_error', error.code);
       this.#close(end);
-      response.end(Buffer.from(`${separator}${errorEvent(error, requestId, errorShape)}`));
+      response.end(Buffer.from(errorEvent(error, requestId, errorShape, events)));
       this.#settle(end);
       return;
     }

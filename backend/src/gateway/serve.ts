@@ -6,7 +6,7 @@ import { type InspectedBody, inspectBody } from './body.ts';
 import type { Caller } from './credentials.ts';
 import { type Exchange, sendError } from './exchange.ts';
 import { type Observer, observe } from './inspect.ts';
-import { type LimitGrant, takeLimits, takeModelLimit } from './limit-grant.ts';
+import { type LimitGrant, takeLimits } from './limit-grant.ts';
 import { ModelRequest } from './model-request.ts';
 import { leftEarly, noCounts, type RelayEnd, type RelayResult } from './relay.ts';
 import type { EnginePath } from './surface.ts';
@@ -32,7 +32,7 @@ export class Passage {
   readonly trace: RequestTrace | null;
   readonly #startedAtMs = Date.now();
   readonly #observer: Observer | null;
-  readonly #grants: LimitGrant[] = [];
+  #grant: LimitGrant | null = null;
   #told = false;
 
   constructor(exchange: Exchange, path: string, enginePath: EnginePath, caller: Caller) {
@@ -89,7 +89,7 @@ export class Passage {
       record.cached_tokens = end.counts.cachedTokens;
       record.estimated = end.counts.estimated;
     }
-    for (const grant of this.#grants) grant.settle(record.prompt_tokens + record.completion_tokens);
+    this.#grant?.settle(record.prompt_tokens + record.completion_tokens);
     this.trace?.end(record);
     this.#observer?.ended(record, timing, options.onInspected);
     options.onRecord(record, timing);
@@ -136,7 +136,7 @@ export class Passage {
   }
 
   #granted(grant: LimitGrant | null, body: InspectedBody, models: readonly [RoutedModel, ...RoutedModel[]]): void {
-    if (grant !== null) this.#grants.push(grant);
+    this.#grant = grant;
     if (this.exchange.response.destroyed) this.tell(leftEarly);
     else this.#ask(body, models, 0, models[0]);
   }
@@ -162,11 +162,12 @@ export class Passage {
     this.fail(last);
   }
 
-  /** Why a model may not answer in another's place, or null. */
+  /** Why a model may not answer in another's place, or null. The request counts there alone. */
   async #refusedByLimit({ servedName }: RoutedModel, body: InspectedBody): Promise<CortexError | null> {
     try {
-      const taking = takeModelLimit(this.exchange, servedName, body);
-      if (taking !== null) this.#grants.push(await taking);
+      this.#grant?.settle(null);
+      this.#grant = null;
+      this.#grant = await takeLimits(this.exchange, this.caller, servedName, body);
       return null;
     } catch (error) {
       if (error instanceof CortexError) return error;

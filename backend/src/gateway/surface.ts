@@ -1,6 +1,7 @@
 import type { Scope } from '../../../contract/keys.ts';
 import type { Task } from '../../../contract/models.ts';
 import type { ErrorShape } from './error-shape.ts';
+import type { LengthName } from './parameters.ts';
 
 /** A path of /v1 that an engine answers. */
 export interface EnginePath {
@@ -16,6 +17,8 @@ export interface EnginePath {
   readonly errors: ErrorShape;
   /** False where tokens are only counted, not used: such answers speak of tokens that nobody spent. */
   readonly isCounted: boolean;
+  /** What the API calls how long an answer may become; nothing where answers have no length to be chosen. */
+  readonly lengths: readonly LengthName[];
 }
 
 const path = (scope: Scope, task: Task | null, more: Partial<EnginePath> = {}): EnginePath => ({
@@ -26,6 +29,7 @@ const path = (scope: Scope, task: Task | null, more: Partial<EnginePath> = {}): 
   body: 'json',
   errors: 'openai',
   isCounted: true,
+  lengths: [],
   ...more,
 });
 
@@ -34,10 +38,18 @@ const path = (scope: Scope, task: Task | null, more: Partial<EnginePath> = {}): 
  * faster than any table here (vLLM: docs/serving/openai_compatible_server, llama.cpp: tools/server/README).
  */
 export const enginePaths: Readonly<Record<string, EnginePath>> = {
-  '/v1/chat/completions': path('chat', 'generate', { canStream: true, asksUsage: true }),
-  '/v1/completions': path('completions', 'generate', { canStream: true, asksUsage: true }),
-  '/v1/responses': path('responses', 'generate', { canStream: true, errors: 'responses' }),
-  '/v1/messages': path('messages', 'generate', { canStream: true, errors: 'anthropic' }),
+  '/v1/chat/completions': path('chat', 'generate', {
+    canStream: true,
+    asksUsage: true,
+    lengths: ['max_tokens', 'max_completion_tokens'],
+  }),
+  '/v1/completions': path('completions', 'generate', { canStream: true, asksUsage: true, lengths: ['max_tokens'] }),
+  '/v1/responses': path('responses', 'generate', {
+    canStream: true,
+    errors: 'responses',
+    lengths: ['max_output_tokens'],
+  }),
+  '/v1/messages': path('messages', 'generate', { canStream: true, errors: 'anthropic', lengths: ['max_tokens'] }),
   '/v1/messages/count_tokens': path('messages', 'generate', { errors: 'anthropic', isCounted: false }),
   '/v1/embeddings': path('embeddings', 'embed'),
   '/v1/rerank': path('rerank', null),

@@ -79,13 +79,14 @@ const bringsText = /"(?:content|text|reasoning_content|reasoning|arguments|delta
 /** The last event of each dialect. */
 const lastEvent = /^data: ?\[DONE\]|^event: ?(?:message_stop|response\.(?:completed|failed|incomplete))\s/m;
 const lastOfTranscript = 'data: {"type":"transcript.text.done"';
-const errorStart = /^(?:event: ?error\s|data: ?\{"error")/m;
+const errorStart = /^(?:event: ?(?:error|response\.failed)\s|data: ?\{"error")/m;
 /** vLLM says this in every chunk, but only because the gateway asked for usage. */
 const nullUsageAtEnd = /\s*,\s*"usage"\s*:\s*null(?=\s*\}\s*$)/;
 
 /**
- * Reads a stream of server-sent events as it passes. Where the client did not ask for usage, what our asking adds is taken
- * out: events then go on one by one as they end. Otherwise every byte goes on as it comes.
+ * Reads a stream of server-sent events as it passes. Events go on whole, as they end: half an event would swallow what the
+ * client has to be told when the engine breaks off inside it. Where the client did not ask for usage, what our asking adds
+ * is taken out.
  */
 export class StreamMeter {
   readonly #hideUsage: boolean;
@@ -98,6 +99,8 @@ export class StreamMeter {
   #gaveUp = false;
   #usage: Usage | undefined;
   #deltas = 0;
+  /** How many events have ended. */
+  events = 0;
   /** The engine told an error inside the stream. */
   failed = false;
   /** All that the engine had to say was passed on. */
@@ -153,18 +156,18 @@ export class StreamMeter {
     if (this.#pending.length > longestEventBytes) {
       // No engine writes such an event. Memory stays bounded, the bytes go on, the counts become an estimate.
       kept.push(this.#pending);
-      this.#pending = Buffer.alloc(0);
+      start = bytes.length;
+      this.#pending = nothing;
       this.#gaveUp = true;
     }
-    return this.#hideUsage ? join(kept) : chunk;
+    return this.#hideUsage ? join(kept) : bytes.subarray(0, start);
   }
 
   /** What was held back when the engine ended without a blank line. */
   rest(): Buffer {
     const rest = this.#pending;
-    this.#pending = Buffer.alloc(0);
-    const passed = rest.length === 0 ? rest : this.#see(rest);
-    return this.#hideUsage ? passed : Buffer.alloc(0);
+    this.#pending = nothing;
+    return rest.length === 0 ? rest : this.#see(rest);
   }
 
   counts(): TokenCounts {
@@ -176,6 +179,7 @@ export class StreamMeter {
 
   /** Takes note of an event and gives what the client gets of it. */
   #see(event: Buffer): Buffer {
+    this.events += 1;
     // Only ASCII is looked for, and most events have nothing more to tell: decoding each would cost more than relaying it.
     const seen = event.toString('latin1');
     // Nearly all events are one line of data: what else one may begin with need not be looked for in them.

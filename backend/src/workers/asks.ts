@@ -37,7 +37,7 @@ export interface WakeAsk {
 export type Ask =
   | TakeAsk
   | WakeAsk
-  | { readonly ask: 'settle'; readonly requestId: string; readonly usedTokens: number }
+  | { readonly ask: 'settle'; readonly requestId: string; readonly usedTokens: number | null }
   | EnterAsk
   /** Gives the place back, or waits for it no more. */
   | { readonly ask: 'leave'; readonly id: number }

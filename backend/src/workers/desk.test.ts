@@ -59,6 +59,20 @@ describe('workers', () => {
     expect(await other.limits.take(asking())).toMatchObject({ allowed: true });
   });
 
+  it('give a request back, so that it counts nowhere', async () => {
+    const request = asking();
+    await one.limits.take(request);
+    one.limits.settle(request, null);
+    expect(await other.limits.take(asking())).toMatchObject({ allowed: true, requests: { remaining: 99 } });
+  });
+
+  it('say when to come again where limits cannot be checked', async () => {
+    first.limits.take = () => {
+      throw new Error('no Redis');
+    };
+    await expect(one.limits.take(asking())).rejects.toMatchObject({ code: 'limits_unavailable', retryAfterSeconds: 1 });
+  });
+
   it('ask in one message for all that comes in one turn', async () => {
     await Promise.all(Array.from({ length: 50 }, () => one.limits.take(asking())));
     expect(one.messages()).toBe(2);

@@ -67,7 +67,7 @@ export class Desk {
     }
   }
 
-  #settle(requestId: string, usedTokens: number): void {
+  #settle(requestId: string, usedTokens: number | null): void {
     const request = this.#taken.get(requestId);
     if (request === undefined) return;
     this.#taken.delete(requestId);

@@ -15,11 +15,12 @@ export class SharedLimits implements LimitStore {
   async take({ requestId, limits, tokens, nowMs }: LimitRequest): Promise<LimitAnswer> {
     const subjects = limits.map(({ subject, id }) => [subject, id] as const);
     const answer = await this.#asked.ask((id) => ({ ask: 'take', id, requestId, subjects, tokens, nowMs }));
-    if (!('limits' in answer) || answer.limits === null) throw new CortexError('limits_unavailable', {});
+    if (!('limits' in answer) || answer.limits === null)
+      throw new CortexError('limits_unavailable', {}, { retryAfterSeconds: 1 });
     return answer.limits;
   }
 
-  settle({ requestId }: LimitRequest, usedTokens: number): void {
+  settle({ requestId }: LimitRequest, usedTokens: number | null): void {
     this.#asked.tell({ ask: 'settle', requestId, usedTokens });
   }
 }
