@@ -72,6 +72,17 @@ describe('another replica is asked', () => {
     expect(await statusOf(gateway.post(path, chat))).toBe(200);
   });
 
+  it('or else the 503 of the only one that is worth asking is the answer', async () => {
+    gateway.engine.script = (response) => sendJson(response, { error: { message: 'Loading model' } }, 503);
+    serveFrom(gateway.engine.url, nobody);
+    const away = gateway.endpoint('chatty', { id: 'replica-1', url: nobody });
+    for (let failure = 0; failure < 3; failure += 1)
+      gateway.balancer.acquire([away], null, [], Date.now())?.release('bad');
+    const response = await gateway.post(path, chat);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(errorBody.parse(await response.json()).error.code).toBe('model_not_ready');
+  });
+
   it('never where the first may have begun', async () => {
     serveFrom(gateway.engine.url, second.url);
     for (const engine of [gateway.engine, second]) engine.script = (response) => void response.destroy();

@@ -194,10 +194,13 @@ export class ModelRequest implements RelayOwner {
   }
 }
 
+/** Of an engine that is there; `model_not_ready` is its own 503. */
+const answeredErrors: ReadonlySet<string> = new Set(['engine_failed', 'model_not_ready']);
+
 function verdictOf(result: RelayResult): Verdict {
   // Who lacks a path that a client thought of is there and answers.
   if (result.kind !== 'ended' && result.error.code === 'engine_lacks_endpoint') return 'good';
-  if (result.kind !== 'ended') return result.error.code === 'engine_failed' ? 'unwell' : 'bad';
+  if (result.kind !== 'ended') return answeredErrors.has(result.error.code) ? 'unwell' : 'bad';
   const { outcome, cause } = result.end;
   if (outcome === 'client_gone') return 'unknown';
   if (outcome !== 'engine_error') return 'good';

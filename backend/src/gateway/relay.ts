@@ -69,6 +69,7 @@ export const leftEarly: RelayEnd = {
 // Of the engine's headers only these say something about the body; all others speak of a connection that is not the client's.
 const passedHeaders = ['content-type', 'cache-control', 'retry-after'];
 const keptRefusalBytes = 64 * 1024;
+const againSeconds = 5;
 
 /**
  * Sends a request to an engine and its answer's bytes to the client as they come. Ends once, whoever goes first: the
@@ -244,8 +245,8 @@ class Relay implements AnswerSink, TimeLimited {
     const { response, model, path, requestId, errorShape, othersLeft, owner } = this.#options;
     if (this.#status === 503 && othersLeft) {
       this.#over();
-      const detail = 'it is not ready.';
-      owner.onSettled({ kind: 'not-begun', error: new CortexError('engine_failed', { model, status: 503, detail }) });
+      const again = { retryAfterSeconds: againSeconds };
+      owner.onSettled({ kind: 'not-begun', error: new CortexError('model_not_ready', { model, state: 'busy' }, again) });
       return;
     }
     let refusal: EngineRefusal;
@@ -266,7 +267,7 @@ class Relay implements AnswerSink, TimeLimited {
     };
     this.#close(end);
     // llama-server says 503 while it loads, and not for how long.
-    const later = refusal.status === 429 || refusal.status === 503 ? '5' : undefined;
+    const later = refusal.status === 429 || refusal.status === 503 ? String(againSeconds) : undefined;
     const retryAfter = this.#headers.get('retry-after') ?? later;
     if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
     response.setHeader('content-type', 'application/json');

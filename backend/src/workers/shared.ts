@@ -97,7 +97,8 @@ function refusal(model: string, place: Refusal): Error {
 /** What was asked and is not answered yet. */
 export class Asked {
   readonly #send: (ask: Ask) => void;
-  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  /** In the order of asking, in which nearly all are answered. No Map: see gateway/time-limits. */
+  readonly #waiting: { readonly id: number; readonly resolve: (answer: Answer) => void }[] = [];
   #id = 0;
 
   constructor(send: (ask: Ask) => void) {
@@ -112,16 +113,15 @@ export class Asked {
     this.#id += 1;
     const id = this.#id;
     return new Promise((resolve) => {
-      this.#waiting.set(id, resolve);
+      this.#waiting.push({ id, resolve });
       this.#send(make(id));
     });
   }
 
   answered(answers: readonly Answer[]): void {
     for (const answer of answers) {
-      const waiting = this.#waiting.get(answer.id);
-      this.#waiting.delete(answer.id);
-      waiting?.(answer);
+      const at = this.#waiting.findIndex(({ id }) => id === answer.id);
+      if (at !== -1) this.#waiting.splice(at, 1)[0]?.resolve(answer);
     }
   }
 }
