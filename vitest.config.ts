@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The tiers are written down in docs/testing.md: `unit`, `db` and `clients` run anywhere; `docker`, `offline`, `browser` and `guide` need the ground of tests/ground. */
+/** The tiers are written down in docs/testing.md: `unit`, `db` and `clients` run anywhere; `docker`, `engines`, `offline`, `browser` and `guide` need the ground of tests/ground. */
 export default defineConfig({
   test: {
     coverage: {
@@ -28,6 +28,15 @@ export default defineConfig({
         test: {
           name: 'docker',
           include: ['tests/docker/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'engines',
+          include: ['tests/engines/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,
