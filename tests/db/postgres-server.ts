@@ -17,6 +17,8 @@ function postgresBin(): string {
 
 export interface PostgresServer {
   readonly url: string;
+  /** Of the process that starts all others. */
+  readonly pid: number;
   /** Ends it at once, as a crash does; its data stay. */
   crash(): Promise<void>;
   /** Starts it again after a crash, at the same place. */
@@ -51,6 +53,9 @@ export async function startPostgres(): Promise<PostgresServer> {
   };
   return {
     url,
+    get pid() {
+      return server.pid ?? 0;
+    },
     crash,
     restart: async () => {
       server = await start();
