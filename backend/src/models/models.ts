@@ -27,6 +27,7 @@ import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { factsOfName, needsNewContainer } from './container-spec.ts';
 import { editedModel, modelDifferences, readModel } from './edit.ts';
+import type { EngineHealth } from './engine-look.ts';
 import type { EngineRoom } from './engine-room/room.ts';
 import { resolveFolder } from './folder-files.ts';
 import { FolderOffers } from './folder-offers.ts';
@@ -52,6 +53,7 @@ export interface ModelsOptions {
   readonly gpus: ModelMemoryOptions['inventory'];
   /** What the gateway tells of requests that are under way. */
   readonly serving: Pick<StepOptions, 'openRequests' | 'settleMs'>;
+  readonly health: EngineHealth;
   readonly logger: SupervisorLogger;
 }
 
@@ -98,6 +100,7 @@ export class Models {
       gate: this.#gate,
       listModels: () => this.#list.read(),
       ...serving,
+      health: options.health,
       startTimeoutMs: (record) => this.#startTimeoutMs(record),
       hungAfterMs: settings.MODEL_HUNG_SECONDS * 1000,
       drainMs: settings.MODEL_DRAIN_SECONDS * 1000,

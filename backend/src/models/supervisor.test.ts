@@ -65,6 +65,11 @@ describe('the supervisor', () => {
       room,
       gate: { fetch: async () => undefined },
       listModels: async () => records,
+      health: (url) =>
+        fetch(`${url}/health`).then(
+          ({ status }) => status,
+          () => null,
+        ),
       startTimeoutMs: async () => 60_000,
       hungAfterMs: 60_000,
       drainMs: 0,
