@@ -1,4 +1,5 @@
 import { hkdfSync } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ReplicaState } from '../../../contract/models.ts';
 import type { ModelRecord } from '../db/model-records.ts';
@@ -317,14 +318,7 @@ export class Supervisor {
       } catch {
         // The Engine went away or is not there: the timer's looks say so.
       }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, eventsAgainMs);
-        const stop = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-        signal.addEventListener('abort', stop, { once: true });
-      });
+      await sleep(eventsAgainMs, undefined, { signal }).catch(() => undefined);
       // What happened meanwhile was not told.
       this.wake();
     }
