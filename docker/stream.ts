@@ -58,11 +58,14 @@ async function* unframe(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
   let pending = Buffer.alloc(0);
   for await (const chunk of body) {
     pending = pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([pending, chunk]);
+    const frames: Uint8Array[] = [];
     while (pending.length >= frameHeaderBytes) {
       const length = pending.readUInt32BE(4);
       if (pending.length < frameHeaderBytes + length) break;
-      yield pending.subarray(frameHeaderBytes, frameHeaderBytes + length);
+      frames.push(pending.subarray(frameHeaderBytes, frameHeaderBytes + length));
       pending = pending.subarray(frameHeaderBytes + length);
     }
+    // Together: an engine's log is thousands of frames, and each value of a generator is some turns of its own.
+    if (frames.length > 0) yield Buffer.concat(frames);
   }
 }

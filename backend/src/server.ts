@@ -28,6 +28,7 @@ import { Metrics } from './gateway/metrics.ts';
 import { Queues } from './gateway/queue.ts';
 import { RedisLimits } from './gateway/redis-limits.ts';
 import { type RequestSeries, RequestTally } from './gateway/request-tally.ts';
+import { statusOf } from './gateway/status-of.ts';
 import type { Timing } from './gateway/timing.ts';
 import { openTraces, type TraceOptions } from './gateway/traces.ts';
 import type { RequestHandler } from './http/node-server.ts';
@@ -62,6 +63,7 @@ const graceMs = 10_000;
 /** Workers hear of the routing table at once, and tell once a second what they have under way. */
 const workersSettleMs = 2_500;
 const catchUpMs = 5000;
+const healthPatienceMs = 2_000;
 
 export interface RunningServer {
   readonly apiPort: number;
@@ -179,7 +181,10 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
     openRequests: (endpointId: string) => workerStates.outstanding(endpointId),
     settleMs: settings.GATEWAY_WORKERS === 1 ? 0 : workersSettleMs,
   };
-  const models = new Models({ db, room, gate, table, config, rootSecret, gpus, serving, logger });
+  const client = new EngineClient();
+  closing.add(() => client.close());
+  const health = (url: string) => statusOf(client, { url, ca: null, path: '/health', headers: {} }, healthPatienceMs);
+  const models = new Models({ db, room, gate, table, config, rootSecret, gpus, serving, health, logger });
   const onDemand = new OnDemand({
     records: {
       list: () => listOnDemand(db),
@@ -199,8 +204,6 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   });
   await downloads.takeUp();
   closing.add(() => downloads.close());
-  const client = new EngineClient();
-  closing.add(() => client.close());
   const engines = new MeasuredEngines({ table, balancer, client, onUsed: (modelId) => onDemand.used(modelId) });
   const benchmarks = new Benchmarks({
     ...{ db, models, engines, logger },

@@ -63,6 +63,7 @@ onBothDatabases((database) => {
       config,
       rootSecret: randomBytes(32),
       serving: { openRequests: () => 0, settleMs: 0 },
+      health: async () => null,
       gpus: () => Promise.resolve({ source: 'dcgm', usable: true, gpus: [gpu] }),
       logger: { info: () => undefined, warn: () => undefined },
     });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ModelList } from '../../backend/src/db/model-list.ts';
 import * as models from '../../backend/src/db/model-records.ts';
 import { newModel } from '../../contract/models.ts';
 import { onBothDatabases } from './both-databases.ts';
@@ -47,6 +48,33 @@ onBothDatabases((database) => {
       expect(await models.deleteModel(db(), id)).toBe(false);
       expect(await models.setWanted(db(), id, 'running')).toBe(false);
       expect(await models.findModel(db(), id)).toBeNull();
+    });
+  });
+
+  describe('the list of models', () => {
+    it('has what is in the database at each reading, whoever wrote it', async () => {
+      const list = new ModelList(db());
+      const made = await models.insertModel(db(), gguf());
+      expect(await list.read()).toEqual(await models.listModels(db()));
+      await models.setWanted(db(), made.id, 'running');
+      expect(await list.read()).toContainEqual({ ...made, wanted: 'running' });
+      await db().updateTable('models').set({ name: 'Other' }).where('id', '=', made.id).execute();
+      const added = await models.insertModel(db(), gguf());
+      expect(await list.read()).toEqual(await models.listModels(db()));
+      await models.deleteModel(db(), made.id);
+      const ids = (await list.read()).map(({ id }) => id);
+      expect(ids).not.toContain(made.id);
+      expect(ids.at(-1)).toBe(added.id);
+    });
+
+    it('keeps a model as the same object until it is written', async () => {
+      const list = new ModelList(db());
+      const [one, other] = [await models.insertModel(db(), gguf()), await models.insertModel(db(), gguf())];
+      const find = async (id: string) => (await list.read()).find((model) => model.id === id);
+      const [before, otherBefore] = [await find(one.id), await find(other.id)];
+      await models.setWanted(db(), one.id, 'running');
+      expect(await find(one.id)).not.toBe(before);
+      expect(await find(other.id)).toBe(otherBefore);
     });
   });
 });

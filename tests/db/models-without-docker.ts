@@ -31,6 +31,7 @@ export function modelsWithoutDocker(db: Kysely<Database>, dir: string): Models {
     config,
     rootSecret: randomBytes(32),
     serving: { openRequests: () => 0, settleMs: 0 },
+    health: async () => null,
     gpus: async () => ({ source: 'none', usable: false, gpus: [] }),
     logger: { info: () => undefined, warn: () => undefined },
   });

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ModelRecord } from '../../backend/src/db/model-records.ts';
+import { EngineClient } from '../../backend/src/gateway/engine-client/engine-client.ts';
+import { statusOf } from '../../backend/src/gateway/status-of.ts';
 import { EngineRoom } from '../../backend/src/models/engine-room/room.ts';
 import { ImageGate } from '../../backend/src/models/image-gate.ts';
 import { type ObservedModel, Supervisor, type SupervisorOptions } from '../../backend/src/models/supervisor.ts';
@@ -31,6 +33,7 @@ export class SupervisedModels {
   root = '';
   readonly engine: DockerEngine;
   readonly #secret = randomBytes(32);
+  readonly #client = new EngineClient();
   #supervisor: Supervisor | null = null;
   #room: EngineRoom | null = null;
 
@@ -63,6 +66,7 @@ export class SupervisedModels {
       room: this.room,
       gate: this.gate,
       listModels: () => Promise.resolve(this.records),
+      health: (url) => statusOf(this.#client, { url, ca: null, path: '/health', headers: {} }, 2_000),
       startTimeoutMs: () => Promise.resolve(60_000),
       hungAfterMs: 60_000,
       drainMs: 10_000,
@@ -151,6 +155,7 @@ export class SupervisedModels {
     await this.clear();
     await this.engine.removeNetwork(this.network);
     await this.engine.close();
+    this.#client.close();
     await rm(this.root, { recursive: true, force: true });
   }
 }

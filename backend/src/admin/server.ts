@@ -15,6 +15,7 @@ import { defineRoute, type Route } from '../../../contract/route.ts';
 import { routes } from '../../../contract/routes.ts';
 import type { SessionRecord } from '../db/identity-records.ts';
 import { checkAccess, checkOrigin, type SessionFinder } from './access.ts';
+import { answerWriter } from './answers.ts';
 import { toCortexError } from './errors.ts';
 import { sendEvents } from './event-stream.ts';
 import type { Handlers, StreamContext } from './handler.ts';
@@ -93,6 +94,7 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
   for (const [name, route] of Object.entries(routes) as [keyof Handlers, Route][]) {
     // Fastify checks params, query and body with the route's own schemas before this is called, so the types hold.
     const handle = options.handlers[name] as unknown as LooseHandler;
+    const write = answerWriter(route.response);
     bound.set(`${route.method} ${route.path}`, route);
     app.route({
       method: route.method,
@@ -123,7 +125,8 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Fa
         };
         if (route.kind === 'stream') return stream(input, context, request, reply, handle);
         if (route.kind === 'download') return download(route, handle(input, context) as AsyncIterable<string>, reply);
-        return handle(input, context);
+        const answer = write(await handle(input, context));
+        return reply.type('application/json; charset=utf-8').send(answer);
       },
     });
   }

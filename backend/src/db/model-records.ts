@@ -45,15 +45,18 @@ const row = z
     }),
   );
 
+/** Checks a row of the database. */
+export const modelOf = (stored: unknown): ModelRecord => row.parse(stored);
+
 /** All models, oldest first. */
 export async function listModels(db: Executor): Promise<ModelRecord[]> {
   const rows = await db.selectFrom('models').selectAll().orderBy('created_at').orderBy('id').execute();
-  return rows.map((stored) => row.parse(stored));
+  return rows.map(modelOf);
 }
 
 export async function findModel(db: Executor, id: string): Promise<ModelRecord | null> {
   const stored = await db.selectFrom('models').selectAll().where('id', '=', id).executeTakeFirst();
-  return stored ? row.parse(stored) : null;
+  return stored ? modelOf(stored) : null;
 }
 
 /** @throws CortexError conflict where another model is served under the name */

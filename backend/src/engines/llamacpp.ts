@@ -1,7 +1,7 @@
 import type { LlamacppOptions, Task } from '../../../contract/models.ts';
 import { compareVersions, writeOptions } from './command-line.ts';
 import type { EngineFacts } from './help.ts';
-import { apiKeyFile, type Launch, modelMount, variables } from './launch.ts';
+import { apiKeyFile, enginePort, type Launch, modelMount, variables } from './launch.ts';
 import { quietVariables } from './quiet.ts';
 
 export interface LlamacppModel {
@@ -34,7 +34,7 @@ export function llamacppLaunch(model: LlamacppModel, facts: EngineFacts): Launch
     command: [
       ...['--model', `${modelMount}/${model.file}`],
       ...['--alias', model.served_name],
-      ...['--host', '0.0.0.0', '--port', '8080'],
+      ...['--host', '0.0.0.0', '--port', String(enginePort.llamacpp)],
       ...['--api-key-file', apiKeyFile],
       ...words,
       ...(model.task === 'embed' ? ['--embeddings'] : chat),
@@ -42,7 +42,6 @@ export function llamacppLaunch(model: LlamacppModel, facts: EngineFacts): Launch
       ...offlineFlag(facts),
     ],
     env: [...quietVariables, ...variables(options.extra_env)],
-    port: 8080,
     sharedMemoryBytes: null,
     issues,
   };

@@ -1,7 +1,7 @@
 import type { Task, VllmOptions } from '../../../contract/models.ts';
 import { compareVersions, writeOptions } from './command-line.ts';
 import type { EngineFacts } from './help.ts';
-import { apiKeyFile, type Launch, modelMount, variables } from './launch.ts';
+import { apiKeyFile, enginePort, type Launch, modelMount, variables } from './launch.ts';
 import { quietVariables } from './quiet.ts';
 
 export interface VllmModel {
@@ -33,12 +33,11 @@ export function vllmLaunch(model: VllmModel, facts: EngineFacts): Launch {
     command: [
       ...['--model', modelMount],
       ...['--served-model-name', model.served_name],
-      ...['--host', '0.0.0.0', '--port', '8000'],
+      ...['--host', '0.0.0.0', '--port', String(enginePort.vllm)],
       ...words,
       ...(model.task === 'embed' ? embeddingFlags(facts) : []),
     ],
     env: [...quietVariables, ...variables(model.options.extra_env)],
-    port: 8000,
     sharedMemoryBytes,
     issues,
   };

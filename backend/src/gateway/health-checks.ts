@@ -1,7 +1,7 @@
 import type { Balancer } from '../routing/balancer.ts';
 import type { Endpoint, RoutingTable } from '../routing/table.ts';
-import type { AnswerSink } from './engine-client/connection.ts';
 import type { EngineClient } from './engine-client/engine-client.ts';
+import { statusOf } from './status-of.ts';
 
 const everyMs = 10_000;
 const patienceMs = 5_000;
@@ -33,30 +33,8 @@ export function checkEndpoints(options: {
 }
 
 /** Any answer below 500 shows that somebody is there: not every server lists its models to everybody. */
-function isThere(client: EngineClient, endpoint: Endpoint): Promise<boolean> {
-  return new Promise((resolve) => {
-    const headers: Record<string, string> =
-      endpoint.apiKey === null ? {} : { authorization: `Bearer ${endpoint.apiKey}` };
-    const end = (isGood: boolean) => {
-      clearTimeout(timer);
-      resolve(isGood);
-    };
-    let status = 0;
-    const sink: AnswerSink = {
-      onHead: (told) => {
-        status = told;
-      },
-      onData: () => true,
-      onEnd: () => end(status < 500),
-      onFail: () => end(false),
-    };
-    const call = client.send(
-      { url: endpoint.url, ca: endpoint.ca, method: 'GET', path: '/v1/models', headers, body: Buffer.alloc(0) },
-      sink,
-    );
-    const timer = setTimeout(() => {
-      call.abort(sink);
-      end(false);
-    }, patienceMs);
-  });
+async function isThere(client: EngineClient, { url, ca, apiKey }: Endpoint): Promise<boolean> {
+  const headers: Record<string, string> = apiKey === null ? {} : { authorization: `Bearer ${apiKey}` };
+  const status = await statusOf(client, { url, ca, path: '/v1/models', headers }, patienceMs);
+  return status !== null && status < 500;
 }

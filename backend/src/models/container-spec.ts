@@ -52,11 +52,9 @@ export function containerSpec(
   facts: EngineFacts | null = null,
   ground: Ground | null = null,
 ): ContainerSpec & { specHash: string } {
-  // Of what is wanted, not of what an image told: a container that runs is compared without asking its image again.
-  const byName = factsOfName(model.engine, settings.image);
-  const wanted = specOf(launchOf(model, byName), model, replica, settings, null);
-  const specHash = createHash('sha256').update(JSON.stringify(wanted)).digest('hex');
-  const spec = specOf(launchOf(model, facts ?? byName), model, replica, settings, ground);
+  const specHash = specHashOf(model, replica, settings);
+  const launch = launchOf(model, facts ?? factsOfName(model.engine, settings.image));
+  const spec = specOf(launch, model, replica, settings, ground);
   const marks = {
     [labels.managed]: 'true',
     [labels.model]: model.id,
@@ -66,6 +64,13 @@ export function containerSpec(
     [labels.network]: settings.network,
   };
   return { ...spec, Labels: marks, specHash };
+}
+
+/** Of what is wanted, not of what an image told: a container that runs is compared without asking its image again. */
+export function specHashOf(model: ModelRecord, replica: number, settings: SpecSettings): string {
+  const launch = launchOf(model, factsOfName(model.engine, settings.image));
+  const wanted = specOf(launch, model, replica, settings, null);
+  return createHash('sha256').update(JSON.stringify(wanted)).digest('hex');
 }
 
 function specOf(

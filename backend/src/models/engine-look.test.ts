@@ -17,7 +17,11 @@ const details: EngineContainer = {
   ...{ startedAt: '', mounts: [], addresses: {} },
 };
 const look = (logs: () => AsyncGenerator<string>) =>
-  new EngineLook({ inspect: () => Promise.resolve(details), logs }, () => 'engine-key').at(container, 8000, record);
+  new EngineLook(
+    { inspect: () => Promise.resolve(details), logs },
+    () => 'engine-key',
+    async () => null,
+  ).at(container, 8000, record);
 
 it('the reason of an end names no secret that the engine wrote down', async () => {
   const { diagnosis } = await look(async function* () {

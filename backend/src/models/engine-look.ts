@@ -1,4 +1,3 @@
-import { Agent, request } from 'undici';
 import type { ModelRecord } from '../db/model-records.ts';
 import { diagnose } from '../engines/diagnosis/diagnose.ts';
 import { loadingProgress } from '../engines/loading-progress.ts';
@@ -7,7 +6,6 @@ import { shownOptions } from './differences.ts';
 import type { Room, RoomContainer } from './engine-room/room.ts';
 import { secretsOf, tailOfLog } from './model-logs.ts';
 
-const probeTimeoutMs = 2_000;
 /** A replica that answered is asked again after so long; what Docker says of its container is read in each look. */
 const answeredForMs = 5_000;
 const progressMs = 2_000;
@@ -17,25 +15,25 @@ const progressLines = 30;
 /** Signals that somebody sends to end a process, as exit codes, and the code of a server that obeys one. */
 const endedFromOutside: ReadonlySet<number> = new Set([0, 130, 137, 143]);
 
+/** The status that an engine's health answers with, by the engine's address; null where nothing answers in time. */
+export type EngineHealth = (url: string) => Promise<number | null>;
+
 type End = Pick<Observed, 'diagnosis'> & { readonly killed: boolean };
 
 /** Looks at engines: what their health answers, why they ended, how far they are. */
 export class EngineLook {
   readonly #room: Pick<Room, 'inspect' | 'logs'>;
   readonly #keyOf: (modelId: string) => string;
-  readonly #agent = new Agent({ connect: { timeout: probeTimeoutMs } });
+  readonly #health: EngineHealth;
   readonly #ready = new Map<string, number>();
   readonly #progress = new Map<string, { readonly atMs: number; readonly text: string | null }>();
   readonly #ends = new Map<string, End>();
 
   /** @param keyOf the API key of a model's engines */
-  constructor(room: Pick<Room, 'inspect' | 'logs'>, keyOf: (modelId: string) => string) {
+  constructor(room: Pick<Room, 'inspect' | 'logs'>, keyOf: (modelId: string) => string, health: EngineHealth) {
     this.#room = room;
     this.#keyOf = keyOf;
-  }
-
-  async close(): Promise<void> {
-    await this.#agent.destroy();
+    this.#health = health;
   }
 
   /** @param port on which the engine listens */
@@ -76,16 +74,10 @@ export class EngineLook {
   async #probe(id: string, url: string): Promise<Observed['probe']> {
     if (Date.now() - (this.#ready.get(id) ?? 0) < answeredForMs) return 'ready';
     this.#ready.delete(id);
-    try {
-      const signal = AbortSignal.timeout(probeTimeoutMs);
-      const { statusCode, body } = await request(`${url}/health`, { dispatcher: this.#agent, signal });
-      await body.dump();
-      if (statusCode !== 200) return statusCode === 503 ? 'loading' : 'silent';
-      this.#ready.set(id, Date.now());
-      return 'ready';
-    } catch {
-      return 'silent';
-    }
+    const status = await this.#health(url);
+    if (status !== 200) return status === 503 ? 'loading' : 'silent';
+    this.#ready.set(id, Date.now());
+    return 'ready';
   }
 
   /** Once for each end: a container that has ended does not change, until it is started again. */

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { Kysely } from 'kysely';
-import type { Cause } from '../../../contract/diagnosis.ts';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ModelEdit } from '../../../contract/model-edit.ts';
 import type { LogPiece } from '../../../contract/model-logs.ts';
@@ -16,20 +14,20 @@ import type {
   ModelEvent,
   ModelState,
   NewModel,
-  ReplicaState,
 } from '../../../contract/models.ts';
 import type { RouteResponse, Routes } from '../../../contract/routes.ts';
 import type { Config } from '../config.ts';
 import { refuseStale, updateModel } from '../db/model-changes.ts';
-import { deleteModel, findModel, insertModel, listModels, type ModelRecord, setWanted } from '../db/model-records.ts';
+import { ModelList } from '../db/model-list.ts';
+import { deleteModel, findModel, insertModel, type ModelRecord, setWanted } from '../db/model-records.ts';
 import type { Database } from '../db/schema.ts';
 import { versionInName } from '../engines/help.ts';
 import { weightBytes } from '../engines/memory/shape.ts';
 import type { RoutingTable } from '../routing/table.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { factsOfName, needsNewContainer } from './container-spec.ts';
-import { shownOptions } from './differences.ts';
 import { editedModel, modelDifferences, readModel } from './edit.ts';
+import type { EngineHealth } from './engine-look.ts';
 import type { EngineRoom } from './engine-room/room.ts';
 import { resolveFolder } from './folder-files.ts';
 import { FolderOffers } from './folder-offers.ts';
@@ -42,6 +40,7 @@ import { ModelShapes } from './model-shapes.ts';
 import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import type { StepOptions } from './replica-steps.ts';
+import { type SeenModel, ShownModels } from './shown-models.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
@@ -54,19 +53,11 @@ export interface ModelsOptions {
   readonly gpus: ModelMemoryOptions['inventory'];
   /** What the gateway tells of requests that are under way. */
   readonly serving: Pick<StepOptions, 'openRequests' | 'settleMs'>;
+  readonly health: EngineHealth;
   readonly logger: SupervisorLogger;
 }
 
 type Change = { readonly model: Model } | { readonly event: ModelEvent } | { readonly deleted: string };
-
-interface Shown {
-  readonly state: ModelState;
-  readonly reason: string | null;
-  readonly hint: string | null;
-  readonly cause: Cause | null;
-  readonly replicas: readonly ReplicaState[];
-  readonly since: string;
-}
 
 const quiet = { reason: null, hint: null, cause: null } as const;
 
@@ -76,13 +67,14 @@ const slowDiskBytesPerSecond = 50e6;
 /** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
 export class Models {
   readonly #options: ModelsOptions;
+  readonly #list: ModelList;
   readonly #gate: ImageGate;
   readonly #supervisor: Supervisor;
   readonly #memory: ModelMemory;
   readonly #shapes: ModelShapes;
   readonly #feed = new ChangeFeed<Change>();
   readonly #offers = new FolderOffers();
-  readonly #shown = new Map<string, Shown>();
+  readonly #shown: ShownModels;
   /** Deleted while a look may be under way that still has them. */
   readonly #gone = new Set<string>();
 
@@ -90,13 +82,15 @@ export class Models {
     this.#options = options;
     const { settings } = options.config;
     const { serving } = options;
+    this.#list = new ModelList(options.db);
     this.#gate = options.gate;
+    this.#shown = new ShownModels((engine) => this.#image(engine));
     this.#shapes = new ModelShapes(this.#root);
     this.#memory = new ModelMemory({
       db: options.db,
       inventory: options.gpus,
-      listModels: () => listModels(options.db),
-      stateOf: (modelId) => this.#shown.get(modelId)?.state,
+      listModels: () => this.#list.read(),
+      stateOf: (modelId) => this.#shown.stateOf(modelId),
       shapeOf: (model) => this.#shapes.shapeOf(model),
       logs: (id, tail) => this.logs(id, tail),
       logger: options.logger,
@@ -104,8 +98,9 @@ export class Models {
     this.#supervisor = new Supervisor({
       room: options.room,
       gate: this.#gate,
-      listModels: () => listModels(options.db),
+      listModels: () => this.#list.read(),
       ...serving,
+      health: options.health,
       startTimeoutMs: (record) => this.#startTimeoutMs(record),
       hungAfterMs: settings.MODEL_HUNG_SECONDS * 1000,
       drainMs: settings.MODEL_DRAIN_SECONDS * 1000,
@@ -121,12 +116,11 @@ export class Models {
   async start(id: string): Promise<Model> {
     const record = await this.#find(id);
     const path = await resolveFolder(this.#root, record.folder);
-    if (record.file !== null && !existsSync(join(path, record.file))) {
-      throw new CortexError('folder_without_model', {
-        folder: record.folder,
-        reason: `${record.file} is not there any more.`,
+    const { folder, file } = record;
+    if (file !== null)
+      await access(join(path, file)).catch(() => {
+        throw new CortexError('folder_without_model', { folder, reason: `${file} is not there any more.` });
       });
-    }
     const image = this.#image(record.engine);
     const facts = (await this.#gate.check(image)) ? await this.#options.room.ask(record.engine) : null;
     if (facts !== null) checkOptions(record, image, facts);
@@ -144,16 +138,15 @@ export class Models {
   }
 
   count(): { ready: number; total: number } {
-    const states = [...this.#shown.values()];
-    return { ready: states.filter(({ state }) => state === 'ready').length, total: states.length };
+    return this.#shown.count();
   }
 
   async list(): Promise<Model[]> {
-    return (await listModels(this.#options.db)).map((record) => this.#show(record));
+    return (await this.#list.read()).map((record) => this.#shown.show(record));
   }
 
   async get(id: string): Promise<Model> {
-    return this.#show(await this.#find(id));
+    return this.#shown.show(await this.#find(id));
   }
 
   /** @throws CortexError conflict, folder_not_found, folder_outside, folder_without_model, engine_unfit */
@@ -161,7 +154,7 @@ export class Models {
     const read = readModel(model, null);
     await this.#checkFolder(read);
     const record = await insertModel(this.#options.db, read);
-    const shown = this.#show(record);
+    const shown = this.#shown.show(record);
     this.#feed.publish({ model: shown });
     this.#supervisor.wake();
     return shown;
@@ -184,7 +177,7 @@ export class Models {
     if (before.version !== edit.version) return refuseStale(db, id, before.name, edit.version);
     const model = editedModel(before, edit);
     const fields = modelDifferences(before, model).map(({ field }) => field);
-    if (fields.length === 0) return this.#show(before);
+    if (fields.length === 0) return this.#shown.show(before);
     await this.check(model);
     // An edit does not change the engine, so the two are of one kind.
     const after = { ...before, ...model } as ModelRecord;
@@ -195,7 +188,7 @@ export class Models {
     if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
     logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
     if (claims) this.#supervisor.forget(before);
-    const shown = this.#show(record);
+    const shown = this.#shown.show(record);
     this.#feed.publish({ model: shown });
     this.#supervisor.wake();
     return shown;
@@ -203,11 +196,11 @@ export class Models {
 
   /** The container as it would be made, and everything that stands against it. */
   plan(draft: ModelDraft): Promise<LaunchPlan> {
-    const { room, db } = this.#options;
+    const { room } = this.#options;
     return planDraft(draft, {
       room,
       gate: this.#gate,
-      listModels: () => listModels(db),
+      listModels: () => this.#list.read(),
       checkFolder: (model) => this.#checkFolder(model),
       memoryOf: (model, before, version) => this.#memory.plan(model, before, version),
     });
@@ -231,7 +224,7 @@ export class Models {
     const record = await this.#find(id);
     await deleteModel(this.#options.db, id);
     this.#gone.add(id);
-    this.#shown.delete(id);
+    this.#shown.forget(id);
     this.#supervisor.forget(record);
     this.#feed.publish({ deleted: id });
     this.#supervisor.wake();
@@ -260,7 +253,7 @@ export class Models {
   }
 
   async listFolders(): Promise<FolderList> {
-    const records = await listModels(this.#options.db);
+    const records = await this.#list.read();
     const usedBy = (folder: string) =>
       records.filter((record) => record.folder === folder).map((record) => record.served_name);
     return { root: this.#options.config.modelsDirHost, ...(await listModelFolders(this.#root, usedBy)) };
@@ -292,9 +285,9 @@ export class Models {
     this.#supervisor.forget(record);
     this.#supervisor.wake();
     const state: ModelState = wanted === 'running' ? 'starting' : 'stopping';
-    if (this.#shown.get(id)?.state !== (wanted === 'running' ? 'ready' : 'stopped'))
-      this.#remember(record, { ...quiet, state, replicas: this.#shown.get(id)?.replicas ?? [] });
-    return this.#show(record);
+    if (this.#shown.stateOf(id) !== (wanted === 'running' ? 'ready' : 'stopped'))
+      this.#remember(record, { ...quiet, state, replicas: this.#shown.replicasOf(id) });
+    return this.#shown.show(record);
   }
 
   /** A large model on a slow disk takes longer than any one time. */
@@ -339,7 +332,7 @@ export class Models {
     // One that a look does not have any more is in none that comes after it.
     for (const id of this.#gone) if (!found.some(({ record }) => record.id === id)) this.#gone.delete(id);
     for (const { record, ...found } of models) {
-      if (found.state === 'ready' && this.#shown.get(record.id)?.state !== 'ready') this.#memory.hear(record);
+      if (found.state === 'ready' && this.#shown.stateOf(record.id) !== 'ready') this.#memory.hear(record);
       this.#remember(record, found);
     }
     this.#options.table.replaceModels(
@@ -354,43 +347,15 @@ export class Models {
     );
   }
 
-  #remember(record: ModelRecord, found: Omit<Shown, 'since'>): void {
-    const before = this.#shown.get(record.id);
-    const { state, reason, hint, cause, replicas } = found;
-    const since = before?.state === state ? before.since : new Date().toISOString();
-    const shown: Shown = { state, reason, hint, cause, replicas, since };
-    if (isDeepStrictEqual(before, shown)) return;
-    this.#shown.set(record.id, shown);
-    this.#feed.publish({ model: this.#show(record) });
-    if (before?.state !== state) this.#tell(record.id, 'state', state, reason === null ? state : `${state}: ${reason}`);
+  #remember(record: ModelRecord, seen: SeenModel): void {
+    const before = this.#shown.stateOf(record.id);
+    if (!this.#shown.see(record, seen)) return;
+    this.#feed.publish({ model: this.#shown.show(record) });
+    const { state, reason } = seen;
+    if (before !== state) this.#tell(record.id, 'state', state, reason === null ? state : `${state}: ${reason}`);
   }
 
   #tell(modelId: string, kind: ModelEvent['kind'], state: ModelState, text: string): void {
     this.#feed.publish({ event: { model_id: modelId, at: new Date().toISOString(), kind, state, text } });
-  }
-
-  #show(record: ModelRecord): Model {
-    const { id, name, served_name, engine, task, folder, file, options, wanted, createdAt, version } = record;
-    const { replicas: replica_states, ...shown } = this.#shown.get(id) ?? {
-      ...{ ...quiet, state: 'stopped' as const, replicas: [] },
-      since: createdAt,
-    };
-    return {
-      id,
-      name,
-      served_name,
-      engine,
-      task,
-      folder,
-      file,
-      options: shownOptions(options),
-      image: this.#image(engine),
-      replicas: record.replicas,
-      replica_states: [...replica_states],
-      wanted,
-      ...shown,
-      created_at: createdAt,
-      version,
-    };
   }
 }

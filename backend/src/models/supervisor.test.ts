@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { llamacppOptions } from '../../../contract/engine-options/schema.ts';
@@ -65,6 +66,11 @@ describe('the supervisor', () => {
       room,
       gate: { fetch: async () => undefined },
       listModels: async () => records,
+      health: (url) =>
+        fetch(`${url}/health`).then(
+          ({ status }) => status,
+          () => null,
+        ),
       startTimeoutMs: async () => 60_000,
       hungAfterMs: 60_000,
       drainMs: 0,
@@ -164,6 +170,18 @@ describe('the supervisor', () => {
     expect(seen[0]?.cause?.evidence).toContain('could not select device driver');
     await new Promise((resolve) => setTimeout(resolve, 700));
     expect(starts).toBe(1);
+  });
+
+  it('leaves nothing behind at each of its tries to hear events of a Docker that is away', async () => {
+    const left: number[] = [];
+    // biome-ignore lint/correctness/useYield: it fails before it gives an event.
+    room.events = async function* (signal) {
+      left.push(getEventListeners(signal, 'abort').length);
+      throw new CortexError('docker_unavailable', { address: room.address, reason: 'nothing listens there' });
+    };
+    watch();
+    await until(() => left.length === 2);
+    expect(left[1]).toBe(left[0]);
   });
 
   describe('while Docker is away', () => {

@@ -1,11 +1,12 @@
 import { hkdfSync } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ReplicaState } from '../../../contract/models.ts';
 import type { ModelRecord } from '../db/model-records.ts';
+import { enginePort } from '../engines/launch.ts';
 import type { Endpoint } from '../routing/table.ts';
-import { factsOfName, launchOf } from './container-spec.ts';
 import { countRestart, type Decision, decide, freshMemory, type Memory, type Observed, type Step } from './decide.ts';
-import { EngineLook } from './engine-look.ts';
+import { type EngineHealth, EngineLook } from './engine-look.ts';
 import type { RoomContainer } from './engine-room/room.ts';
 import { type ModelSummary, type ReplicaFinding, summarise } from './model-summary.ts';
 import { Orphans } from './orphans.ts';
@@ -18,6 +19,7 @@ export interface SupervisorLogger {
 
 export interface SupervisorOptions extends Omit<StepOptions, 'keyOf'> {
   readonly listModels: () => Promise<ModelRecord[]>;
+  readonly health: EngineHealth;
   /** How long a start may take, by what it has to read. */
   readonly startTimeoutMs: (record: ModelRecord) => Promise<number>;
   /** After so long without an answer an engine that had been ready is started anew. */
@@ -52,6 +54,7 @@ export class Supervisor {
   readonly #orphans: Orphans;
   /** By the replica's key. */
   readonly #memory = new Map<string, Memory>();
+  readonly #keys = new Map<string, string>();
   readonly #stopping = new AbortController();
   /** Decided steps; they begin when the routing table has heard what was found. */
   readonly #next: (() => void)[] = [];
@@ -65,7 +68,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#look = new EngineLook(options.room, (modelId) => this.engineKey(modelId));
+    this.#look = new EngineLook(options.room, (modelId) => this.engineKey(modelId), options.health);
     this.#orphans = new Orphans(options);
     this.#steps = new ReplicaSteps({ ...options, keyOf: (modelId) => this.engineKey(modelId) });
   }
@@ -81,7 +84,6 @@ export class Supervisor {
     this.#orphans.close();
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#looking;
-    await this.#look.close();
   }
 
   /** Looks now; while a look runs, once more after it. */
@@ -107,7 +109,12 @@ export class Supervisor {
   }
 
   engineKey(modelId: string): string {
-    return Buffer.from(hkdfSync('sha256', this.#options.rootSecret, '', `engine:${modelId}`, 32)).toString('base64url');
+    const known = this.#keys.get(modelId);
+    if (known !== undefined) return known;
+    const bytes = hkdfSync('sha256', this.#options.rootSecret, '', `engine:${modelId}`, 32);
+    const key = Buffer.from(bytes).toString('base64url');
+    this.#keys.set(modelId, key);
+    return key;
   }
 
   async #lookAtAll(): Promise<void> {
@@ -172,7 +179,7 @@ export class Supervisor {
     const { hint } = new CortexError('docker_unavailable', { address: room.address, reason: 'nothing answers' });
     const unknown = { record, hint, cause: null, replicas: [], endpoints: [] };
     if (record.wanted !== 'running') return { ...unknown, state: 'stopped', reason: 'No Docker Engine was found' };
-    const { port } = launchOf(record, factsOfName(record.engine, room.imageOf(record.engine)));
+    const port = enginePort[record.engine];
     const running = (this.#lastFound.get(record.id) ?? []).filter(({ status }) => status === 'running');
     const answers = await Promise.all(running.map((container) => this.#look.answers(container, port)));
     const serving = running.filter((_, at) => answers[at]);
@@ -199,7 +206,7 @@ export class Supervisor {
   /** Looks at each replica of a model, those that it has no more included, and begins at most one step for each. */
   async #lookAt(record: ModelRecord, containers: readonly RoomContainer[]): Promise<ObservedModel> {
     const { room, hungAfterMs } = this.#options;
-    const { port } = launchOf(record, factsOfName(record.engine, room.imageOf(record.engine)));
+    const port = enginePort[record.engine];
     const indexes = new Set([
       ...replicasOf(record).map(({ index }) => index),
       ...containers.map(({ replica }) => replica),
@@ -311,14 +318,7 @@ export class Supervisor {
       } catch {
         // The Engine went away or is not there: the timer's looks say so.
       }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, eventsAgainMs);
-        const stop = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-        signal.addEventListener('abort', stop, { once: true });
-      });
+      await sleep(eventsAgainMs, undefined, { signal }).catch(() => undefined);
       // What happened meanwhile was not told.
       this.wake();
     }

@@ -44,6 +44,7 @@ beforeEach(() => {
   recorder.changes.length = 0;
   recorder.specs.length = 0;
   recorder.onStart = () => undefined;
+  recorder.runtimes = [];
   room = new EngineRoom({ engine, imageOf: (name) => images[name], models: { dir: root, dirHost }, network: 'net' });
 });
 
@@ -217,4 +218,14 @@ describe('a container that is not ours', () => {
     await expect(room.start(record(), 'foreign', 'key')).rejects.toMatchObject({ code: 'model_refused' });
     expect(recorder.changes).toEqual([]);
   });
+});
+
+it('takes a container of before for none of its own once Docker can give it GPUs', async () => {
+  const model = record();
+  await room.hasGpus();
+  const without = room.specHash(model, 0);
+  expect(room.specHash(model, 0)).toBe(without);
+  recorder.runtimes = ['nvidia'];
+  await room.hasGpus();
+  expect(room.specHash(model, 0)).not.toBe(without);
 });

@@ -8,7 +8,14 @@ import { tarOf } from '../../../../docker/tar.ts';
 import type { ModelRecord } from '../../db/model-records.ts';
 import type { EngineFacts } from '../../engines/help.ts';
 import { apiKeyFile, modelMount } from '../../engines/launch.ts';
-import { containerName, containerSpec, labels, managedLabel } from '../container-spec.ts';
+import {
+  containerName,
+  containerSpec,
+  labels,
+  managedLabel,
+  type SpecSettings,
+  specHashOf,
+} from '../container-spec.ts';
 import { EngineProbe } from '../engine-probe.ts';
 import { memoryLimit, secretsFolder } from './confinement.ts';
 import { type FolderGrant, grantFolder, type ModelsRoot } from './folder-grant.ts';
@@ -45,6 +52,8 @@ export class EngineRoom {
   readonly #probe: EngineProbe;
   /** Identities of our containers; an identity never comes again. */
   readonly #ours = new Set<string>();
+  /** By replica. Each look asks for them, and a record that nobody changed is the same object. */
+  #hashes = new WeakMap<ModelRecord, Map<number, string>>();
   #gpus = false;
   #memoryBytes: number | null = null;
   #swept = false;
@@ -93,7 +102,10 @@ export class EngineRoom {
 
   /** Tells one wish from another: a container that carries another hash was made for something else. */
   specHash(record: ModelRecord, replica: number): string {
-    return this.#spec(record, replica, null, null).specHash;
+    const hashes = this.#hashes.get(record) ?? new Map<number, string>();
+    const hash = hashes.get(replica) ?? specHashOf(record, replica, this.#settingsFor(record));
+    this.#hashes.set(record, hashes.set(replica, hash));
+    return hash;
   }
 
   /** The container that a record would get, without what only its folder tells. */
@@ -183,16 +195,21 @@ export class EngineRoom {
     return this.#options.engine.events({ labels: [managedLabel], signal });
   }
 
-  #spec(record: ModelRecord, replica: number, facts: EngineFacts | null, grant: FolderGrant | null) {
-    const { imageOf, models, network } = this.#options;
-    const settings = { image: imageOf(record.engine), modelsDirHost: models.dirHost, network, gpus: this.#gpus };
+  #spec(record: ModelRecord, replica: number, facts: EngineFacts, grant: FolderGrant | null) {
     const ground = grant === null ? null : { ...grant, memoryBytes: this.#memoryBytes };
-    return containerSpec(record, replica, settings, facts, ground);
+    return containerSpec(record, replica, this.#settingsFor(record), facts, ground);
+  }
+
+  #settingsFor({ engine }: ModelRecord): SpecSettings {
+    const { imageOf, models, network } = this.#options;
+    return { image: imageOf(engine), modelsDirHost: models.dirHost, network, gpus: this.#gpus };
   }
 
   async #learn(): Promise<void> {
     const { runtimes, memoryBytes } = await this.#options.engine.info();
-    this.#gpus = runtimes.includes('nvidia');
+    const gpus = runtimes.includes('nvidia');
+    if (gpus !== this.#gpus) this.#hashes = new WeakMap();
+    this.#gpus = gpus;
     this.#memoryBytes = memoryLimit(memoryBytes);
   }
 
