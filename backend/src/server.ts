@@ -15,7 +15,7 @@ import type { Config } from './config.ts';
 import { listenForChanges } from './db/change-notices.ts';
 import { listOnDemand, putOnDemand } from './db/on-demand-records.ts';
 import { openDatabase } from './db/open.ts';
-import { insertUsage, insertUsageLines, listUsage } from './db/usage-records.ts';
+import { insertUsage, insertUsageJson, listUsage } from './db/usage-records.ts';
 import { deleteHoursBefore, deleteUsageBefore, raiseUsageHorizon } from './db/usage-retention.ts';
 import { groupNames, largestGroups, outcomeCounts, rollupTotals, seriesPoints } from './db/usage-series.ts';
 import { EngineClient } from './gateway/engine-client/engine-client.ts';
@@ -109,7 +109,7 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const writer = new UsageWriter({
     readers: journals.readers,
     insert: (records) => insertUsage(db, records),
-    insertLines: (lines) => insertUsageLines(db, lines),
+    insertJson: (records) => insertUsageJson(db, records),
     logger,
   });
   closing.add(() => writer.close());

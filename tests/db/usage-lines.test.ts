@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest';
-import { insertUsageLines, listUsage } from '../../backend/src/db/usage-records.ts';
+import { insertUsageJson, listUsage } from '../../backend/src/db/usage-records.ts';
 import type { UsageRecord } from '../../contract/usage.ts';
 import { onBothDatabases } from './both-databases.ts';
 import { usageOf } from './usage-record.ts';
 
-const linesOf = (records: readonly unknown[]) => records.map((record) => JSON.stringify(record)).join(',');
+const jsonOf = (...lines: readonly string[]) => Buffer.from(`[${lines.join(',')}]`);
+const lineOf = (record: unknown) => JSON.stringify(record);
 
 onBothDatabases((database) => {
   const kept = async (model: string) => (await listUsage(database().db, { limit: 100, model })).records;
@@ -14,8 +15,8 @@ onBothDatabases((database) => {
       usageOf({ served_name: 'as-is', cause: 'über "q" \\ 🙂' }),
       usageOf({ served_name: 'as-is' }),
     ];
-    expect(await insertUsageLines(database().db, linesOf(records))).toBe(true);
-    expect(await insertUsageLines(database().db, linesOf(records))).toBe(true);
+    expect(await insertUsageJson(database().db, jsonOf(...records.map(lineOf)))).toBe(true);
+    expect(await insertUsageJson(database().db, jsonOf(...records.map(lineOf)))).toBe(true);
     const rows = await kept('as-is');
     expect(rows).toHaveLength(2);
     expect(rows).toContainEqual({ ...records[0], key_name: null });
@@ -29,8 +30,8 @@ onBothDatabases((database) => {
     ['half a character', JSON.stringify(usageOf({ served_name: 'bad', requested_name: 'a\ud800b' }))],
     ['a time that is none', JSON.stringify(usageOf({ served_name: 'bad', at: 'no time at all' }))],
   ])('leaves all of them where one is %s, for them to be mended first', async (_what, line) => {
-    const good = linesOf([usageOf({ served_name: 'bad' })]);
-    expect(await insertUsageLines(database().db, `${good},${line}`)).toBe(false);
+    const good = lineOf(usageOf({ served_name: 'bad' }));
+    expect(await insertUsageJson(database().db, jsonOf(good, line))).toBe(false);
     expect(await kept('bad')).toEqual([]);
   });
 });

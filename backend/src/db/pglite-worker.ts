@@ -20,6 +20,10 @@ function failure(error: unknown): WorkerAnswer['error'] {
   };
 }
 
+const utf8 = new TextDecoder();
+/** The schema has no column of bytes: bytes are a text that nobody has decoded yet. */
+const asText = (parameter: unknown) => (parameter instanceof Uint8Array ? utf8.decode(parameter) : parameter);
+
 async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
   try {
     const database = await opened;
@@ -27,7 +31,7 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
       await database.close();
       return { id: request.id, rows: [], affectedRows: 0, error: null };
     }
-    const result = await database.query(request.sql, [...request.parameters]);
+    const result = await database.query(request.sql, request.parameters.map(asText));
     return { id: request.id, rows: result.rows, affectedRows: result.affectedRows ?? 0, error: null };
   } catch (error) {
     return { id: request.id, rows: [], affectedRows: 0, error: failure(error) };

@@ -43,12 +43,12 @@ export async function insertUsage(db: Executor, records: readonly UsageRecord[])
 }
 
 /**
- * The same for lines of the journal, which are JSON already. False where they are no records as they are: one is damaged, from
- * a version that had fewer fields, or holds what Postgres can't.
+ * The same for a JSON array of them, in UTF-8. False where they are no records as they are: one is damaged, from a version
+ * that had fewer fields, or holds what Postgres can't.
  */
-export async function insertUsageLines(db: Executor, lines: string): Promise<boolean> {
+export async function insertUsageJson(db: Executor, records: Buffer): Promise<boolean> {
   try {
-    await insertJson(db, `[${lines}]`);
+    await insertJson(db, records);
     return true;
   } catch (error) {
     if (isDataFault(error)) return false;
@@ -56,7 +56,8 @@ export async function insertUsageLines(db: Executor, lines: string): Promise<boo
   }
 }
 
-async function insertJson(db: Executor, records: string): Promise<void> {
+/** @param records bytes go to Postgres as they are */
+async function insertJson(db: Executor, records: string | Buffer): Promise<void> {
   await sql`
     with horizon as (select kept_since from usage_horizon for share),
     inserted as (

@@ -34,14 +34,12 @@ export const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-export async function readFrom(path: string, offset: number): Promise<Buffer> {
-  const size = await sizeOf(path);
-  if (size <= offset) return Buffer.alloc(0);
+/** @returns how many bytes it has put into `target`, at most as many as there is room; 0 where there are none */
+export async function readInto(target: Buffer, path: string, offset: number): Promise<number> {
+  if ((await sizeOf(path)) <= offset) return 0;
   const file = await open(path, 'r');
   try {
-    const buffer = Buffer.alloc(Math.min(readLimitBytes, size - offset));
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
-    return buffer.subarray(0, bytesRead);
+    return (await file.read(target, 0, target.length, offset)).bytesRead;
   } finally {
     await file.close();
   }

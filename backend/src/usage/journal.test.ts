@@ -348,9 +348,9 @@ describe('the usage writer', () => {
     const ends = await open();
     const writer = new UsageWriter({
       readers: [ends.reader],
-      insertLines: (lines) => {
-        given.push(lines);
-        return Promise.resolve(!lines.includes('mend'));
+      insertJson: (json) => {
+        given.push(json.toString());
+        return Promise.resolve(!json.includes('mend'));
       },
       insert: (records) => {
         written.push(...records.map((found) => found.request_id));
@@ -362,7 +362,7 @@ describe('the usage writer', () => {
     ends.journal.append(record('fine'));
     writer.wake();
     await vi.waitFor(() => expect(given).toHaveLength(1), 1000);
-    expect(JSON.parse(`[${given[0]}]`)).toEqual([record('good'), record('fine')]);
+    expect(JSON.parse(given[0] ?? '')).toEqual([record('good'), record('fine')]);
     ends.journal.append(record('mend'));
     writer.wake();
     await vi.waitFor(() => expect(written).toEqual(['mend']), 1000);

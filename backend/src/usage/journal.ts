@@ -1,7 +1,7 @@
 import { mkdirSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { UsageRecord } from '../../../contract/usage.ts';
-import { readFrom, segmentPath, segmentsIn } from './journal-files.ts';
+import { readInto, segmentPath, segmentsIn } from './journal-files.ts';
 
 export interface JournalLogger {
   warn(details: object, message: string): void;
@@ -233,6 +233,7 @@ async function openSegment(dir: string, number: number): Promise<OpenSegment> {
 }
 
 async function endsWithNewline(path: string, sizeBytes: number): Promise<boolean> {
-  const last = await readFrom(path, sizeBytes - 1);
+  const last = Buffer.alloc(1);
+  await readInto(last, path, sizeBytes - 1);
   return last[0] === 0x0a;
 }

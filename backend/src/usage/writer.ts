@@ -5,8 +5,8 @@ export interface UsageWriterOptions {
   readonly readers: readonly Pick<JournalReader, 'read' | 'advance'>[];
   /** Must leave a request that is there already alone: after a crash the same records come again. */
   readonly insert: (records: readonly UsageRecord[]) => Promise<void>;
-  /** The same with what stands inside a JSON array; false where that is not to be read as records as it is. */
-  readonly insertLines?: (lines: string) => Promise<boolean>;
+  /** The same with a JSON array of them; false where that is not to be read as records as it is. */
+  readonly insertJson?: (records: Buffer) => Promise<boolean>;
   readonly logger: { warn(details: object, message: string): void };
 }
 
@@ -85,21 +85,23 @@ export class UsageWriter {
    */
   async #drain(last: boolean): Promise<void> {
     const { readers } = this.#options;
-    const limit = Math.ceil(batchLimit / readers.length);
-    for (;;) {
-      const batches = await Promise.all(readers.map(async (reader) => ({ reader, batch: await reader.read(limit) })));
-      await this.#insert(batches.flatMap(({ batch }) => batch ?? []));
-      for (const { reader, batch } of batches) if (batch !== null) await reader.advance(batch.next);
-      if (batches.every(({ batch }) => batch === null || !(last || batch.more))) return;
+    for (let goesOn = true; goesOn; ) {
+      goesOn = false;
+      for (const reader of readers) {
+        const batch = await reader.read(batchLimit);
+        if (batch === null) continue;
+        await this.#insert(batch);
+        await reader.advance(batch.next);
+        goesOn ||= last || batch.more;
+      }
     }
   }
 
   /** Nearly always the lines are good as they are, and need not be parsed here. */
-  async #insert(batches: readonly Batch[]): Promise<void> {
-    const { insert, insertLines } = this.#options;
-    const lines = batches.flatMap((batch) => (batch.lines === '' ? [] : [batch.lines])).join(',');
-    if (lines === '' || (await insertLines?.(lines))) return;
-    const records = batches.flatMap((batch) => batch.records);
+  async #insert(batch: Batch): Promise<void> {
+    const { insert, insertJson } = this.#options;
+    if (batch.json === null || (await insertJson?.(batch.json))) return;
+    const { records } = batch;
     if (records.length > 0) await insert(records);
   }
 }
