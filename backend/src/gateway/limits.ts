@@ -7,6 +7,8 @@ export interface LimitRequest {
   /** Tokens set aside until the true count is known. */
   readonly tokens: number;
   readonly nowMs: number;
+  /** For the store alone, which may number what it has given. */
+  slot?: number;
 }
 
 /** One allowance as the x-ratelimit headers tell it. */

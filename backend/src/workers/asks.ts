@@ -13,6 +13,8 @@ import type { WakeRules } from '../routing/waker.ts';
 export interface TakeAsk {
   readonly ask: 'take';
   readonly id: number;
+  /** Of what the worker has taken; free again when that is settled or was refused. */
+  readonly slot: number;
   readonly requestId: string;
   readonly subjects: readonly (readonly [LimitSubject, string])[];
   readonly tokens: number;
@@ -37,7 +39,7 @@ export interface WakeAsk {
 export type Ask =
   | TakeAsk
   | WakeAsk
-  | { readonly ask: 'settle'; readonly requestId: string; readonly usedTokens: number | null }
+  | { readonly ask: 'settle'; readonly slot: number; readonly usedTokens: number | null }
   | EnterAsk
   /** Gives the place back, or waits for it no more. */
   | { readonly ask: 'leave'; readonly id: number }

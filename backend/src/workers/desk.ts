@@ -19,7 +19,8 @@ export interface DeskOptions {
 export class Desk {
   readonly #options: DeskOptions;
   readonly #answer: (answer: Answer) => void;
-  readonly #taken = new Map<string, LimitRequest>();
+  /** By the worker's slots. No Map: see gateway/time-limits. */
+  readonly #taken: (LimitRequest | null)[] = [];
   readonly #waiting = new Map<number, AbortController>();
   readonly #places = new Map<number, Place>();
   #closed = false;
@@ -32,7 +33,7 @@ export class Desk {
   take(asks: readonly Ask[]): void {
     for (const ask of asks) {
       if (ask.ask === 'take') void this.#limits(ask);
-      else if (ask.ask === 'settle') this.#settle(ask.requestId, ask.usedTokens);
+      else if (ask.ask === 'settle') this.#settle(ask.slot, ask.usedTokens);
       else if (ask.ask === 'enter') void this.#enter(ask);
       else if (ask.ask === 'wake') void this.#wake(ask);
       else if (ask.ask === 'leave') this.#leave(ask.id);
@@ -47,11 +48,10 @@ export class Desk {
     for (const waiting of this.#waiting.values()) waiting.abort();
     for (const place of this.#places.values()) place.leave();
     this.#places.clear();
-    for (const request of this.#taken.values()) this.#options.limits.settle(request, request.tokens);
-    this.#taken.clear();
+    for (const request of this.#taken.splice(0)) if (request) this.#options.limits.settle(request, request.tokens);
   }
 
-  async #limits({ id, requestId, subjects, tokens, nowMs }: TakeAsk): Promise<void> {
+  async #limits({ id, slot, requestId, subjects, tokens, nowMs }: TakeAsk): Promise<void> {
     const { table, limits } = this.#options;
     // A limit that was removed a moment ago limits no more.
     const found = subjects.flatMap(([subject, name]) => table.limit(subject, name) ?? []);
@@ -60,17 +60,17 @@ export class Desk {
       const taking = limits.take(request);
       const answer = taking instanceof Promise ? await taking : taking;
       if (answer.allowed && this.#closed) limits.settle(request, tokens);
-      else if (answer.allowed) this.#taken.set(requestId, request);
+      else if (answer.allowed) this.#taken[slot] = request;
       this.#answer({ id, limits: answer });
     } catch {
       this.#answer({ id, limits: null });
     }
   }
 
-  #settle(requestId: string, usedTokens: number | null): void {
-    const request = this.#taken.get(requestId);
-    if (request === undefined) return;
-    this.#taken.delete(requestId);
+  #settle(slot: number, usedTokens: number | null): void {
+    const request = this.#taken[slot] ?? null;
+    if (request === null) return;
+    this.#taken[slot] = null;
     this.#options.limits.settle(request, usedTokens);
   }
 

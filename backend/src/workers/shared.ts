@@ -7,21 +7,29 @@ import type { Answer, Ask, Refusal } from './asks.ts';
 /** What a worker shares with the others: limits and the places at models are the first process's to give. */
 export class SharedLimits implements LimitStore {
   readonly #asked: Asked;
+  readonly #freeSlots: number[] = [];
+  #slots = 0;
 
   constructor(asked: Asked) {
     this.#asked = asked;
   }
 
-  async take({ requestId, limits, tokens, nowMs }: LimitRequest): Promise<LimitAnswer> {
+  async take(request: LimitRequest): Promise<LimitAnswer> {
+    const { requestId, limits, tokens, nowMs } = request;
     const subjects = limits.map(({ subject, id }) => [subject, id] as const);
-    const answer = await this.#asked.ask((id) => ({ ask: 'take', id, requestId, subjects, tokens, nowMs }));
-    if (!('limits' in answer) || answer.limits === null)
-      throw new CortexError('limits_unavailable', {}, { retryAfterSeconds: 1 });
-    return answer.limits;
+    const slot = this.#freeSlots.pop() ?? this.#slots++;
+    const answer = await this.#asked.ask((id) => ({ ask: 'take', id, slot, requestId, subjects, tokens, nowMs }));
+    const told = 'limits' in answer ? answer.limits : null;
+    if (told?.allowed) request.slot = slot;
+    else this.#freeSlots.push(slot);
+    if (told === null) throw new CortexError('limits_unavailable', {}, { retryAfterSeconds: 1 });
+    return told;
   }
 
-  settle({ requestId }: LimitRequest, usedTokens: number | null): void {
-    this.#asked.tell({ ask: 'settle', requestId, usedTokens });
+  settle({ slot }: LimitRequest, usedTokens: number | null): void {
+    if (slot === undefined) return;
+    this.#asked.tell({ ask: 'settle', slot, usedTokens });
+    this.#freeSlots.push(slot);
   }
 }
 
