@@ -19,6 +19,8 @@ export interface Measured extends Outcome {
 export interface Bench {
   readonly places: Places;
   readonly mock: Target;
+  /** Of the Postgres server; null is the embedded database. */
+  readonly postgresPid: number | null;
   readonly say: (text: string) => void;
 }
 
@@ -44,6 +46,7 @@ export async function runJob(
   pin(target.pid, coreOf('target', pinning));
   // Last, so that a job against the mock itself leaves it where it belongs.
   pin(bench.mock.pid, coreOf('other', pinning));
+  if (bench.postgresPid !== null) pin(bench.postgresPid, coreOf('other', pinning));
   const before = { came: await cameThrough(bench, target), cpu: cpuSeconds(target.pid) };
   const job = { ...wanted, port: target.port, headers: target.headers };
   const found = await load(bench.places, job, coreOf('other', pinning), onOpened);

@@ -48,7 +48,7 @@ export async function settled(pid: number): Promise<number> {
   return (performance.now() - startedMs - settleMs) / 1000;
 }
 
-/** `target`: the measured one has the first core for itself, and mock and load share the second. `free`: as Linux likes. */
+/** `target`: the measured one has the first core for itself, and mock, load and Postgres share the second. `free`: as Linux likes. */
 export type Pinning = 'target' | 'free';
 
 const cores = availableParallelism();

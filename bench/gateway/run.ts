@@ -60,7 +60,7 @@ try {
       const measure = measures[name];
       if (measure === undefined) throw new Error(`${name} is not one of ${Object.keys(measures).join(', ')}`);
       say(name);
-      rows.push(...(await measure({ places, mock, say }, effort)));
+      rows.push(...(await measure({ places, mock, postgresPid: postgres?.pid ?? null, say }, effort)));
     }
   } finally {
     await mock.stop();
