@@ -94,12 +94,15 @@ const listed = z.array(
   z
     .object({
       Id: z.string(),
+      Created: z.number(),
       State: z.string(),
       Labels: z.record(z.string(), z.string()).nullish(),
       NetworkSettings: z.object({ Networks: networks }).nullish(),
     })
     .transform((container) => ({
       id: container.Id,
+      /** Milliseconds since 1970, by the Engine's clock. */
+      createdAtMs: container.Created * 1000,
       status: container.State,
       labels: container.Labels ?? {},
       addresses: addressesIn(container.NetworkSettings?.Networks),

@@ -246,7 +246,10 @@ class Relay implements AnswerSink, TimeLimited {
     if (this.#status === 503 && othersLeft) {
       this.#over();
       const again = { retryAfterSeconds: againSeconds };
-      owner.onSettled({ kind: 'not-begun', error: new CortexError('model_not_ready', { model, state: 'busy' }, again) });
+      owner.onSettled({
+        kind: 'not-begun',
+        error: new CortexError('model_not_ready', { model, state: 'busy' }, again),
+      });
       return;
     }
     let refusal: EngineRefusal;

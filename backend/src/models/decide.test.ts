@@ -9,7 +9,7 @@ const wish = {
   mayReplace: true,
 } as const;
 const seen = (status: string | null, probe: Observed['probe'] = null, specHash = 'a'): Observed => ({
-  container: status === null ? null : { id: 'c1', status, specHash, killed: false },
+  container: status === null ? null : { id: 'c1', status, specHash, createdAtMs: 0, killed: false },
   probe,
   diagnosis: status === 'exited' ? { reason: 'bad file', hint: 'copy it' } : null,
 });
@@ -32,6 +32,15 @@ describe('what to do about a model', () => {
       step: { do: 'nothing' },
       state: 'failed',
     });
+  });
+  it('gives an engine that another process started what is left of its time, and then calls it hung', () => {
+    const loading = decide(wish, seen('running', 'loading'), freshMemory, 59_000);
+    expect(loading.state).toBe('loading');
+    expect(decide(wish, seen('running', 'loading'), loading.memory, 61_000).state).toBe('failed');
+    const silent = decide(wish, seen('running', 'silent'), freshMemory, 3_600_000);
+    expect(silent).toMatchObject({ step: { do: 'nothing' }, state: 'unhealthy' });
+    const later = decide(wish, seen('running', 'silent'), silent.memory, 3_631_000);
+    expect(later).toMatchObject({ step: { do: 'remove' }, state: 'starting' });
   });
   it('adopts a running container of the same specification', () => {
     expect(decide(wish, seen('running', 'ready'), freshMemory, 0)).toMatchObject({
@@ -121,7 +130,10 @@ describe('what to do about a model', () => {
     expect(decide(wish, seen('running', 'ready'), memory, 600_000).memory.restarts).toBe(0);
   });
   it('starts a model again that somebody killed while it loaded', () => {
-    const killed = { ...seen('exited'), container: { id: 'c1', status: 'exited', specHash: 'a', killed: true } };
+    const killed = {
+      ...seen('exited'),
+      container: { id: 'c1', status: 'exited', specHash: 'a', createdAtMs: 0, killed: true },
+    };
     expect(decide(wish, killed, { ...freshMemory, startedAtMs: 0 }, 5)).toMatchObject({
       state: 'starting',
       step: { do: 'remove' },

@@ -8,6 +8,7 @@ export interface Observed {
     readonly id: string;
     readonly status: string;
     readonly specHash: string;
+    readonly createdAtMs: number;
     /** It was ended by a signal that was not the kernel's for want of memory: nothing was wrong with the model. */
     readonly killed: boolean;
   } | null;
@@ -104,7 +105,7 @@ export function decide(wish: Wish, seen: Observed, memory: Memory, nowMs: number
     return pauses
       ? say('starting', nothing, {}, waiting(memory, nowMs))
       : say('starting', { do: 'start', containerId: container.id });
-  if (container.status === 'running') return running(container.id);
+  if (container.status === 'running') return running(container);
 
   // It has ended. One that this process never saw alive ended with the machine or with Docker: it simply starts again.
   if (memory.startedAtMs === null && memory.readySinceMs === null) return say('starting', remove);
@@ -113,14 +114,17 @@ export function decide(wish: Wish, seen: Observed, memory: Memory, nowMs: number
   if (neverWorked && !container.killed) return say('failed', nothing, { failure: diagnosis }, diagnosis);
   return again(remove, diagnosis);
 
-  function running(containerId: string): Decision {
+  function running({ id: containerId, createdAtMs }: NonNullable<Observed['container']>): Decision {
     if (seen.probe === 'ready') {
       const readySinceMs = memory.readySinceMs ?? nowMs;
       const healthy = nowMs - readySinceMs >= healthyAfterMs;
       const change = { readySinceMs, silentSinceMs: null, lastFailure: null, ...(healthy ? { restarts: 0 } : {}) };
       return say('ready', nothing, change);
     }
-    if (memory.readySinceMs !== null) {
+    const startedAtMs = memory.startedAtMs ?? createdAtMs;
+    const isLate = nowMs - startedAtMs >= wish.startTimeoutMs;
+    // One that another process started, and that has had all its time: if it is not ready now, it hangs.
+    if (memory.readySinceMs !== null || (isLate && memory.startedAtMs === null)) {
       const silentSinceMs = memory.silentSinceMs ?? nowMs;
       const silentMs = nowMs - silentSinceMs;
       const seconds = Math.round(wish.hungAfterMs / 1000);
@@ -133,8 +137,7 @@ export function decide(wish: Wish, seen: Observed, memory: Memory, nowMs: number
       const hint = `Wait a moment; after ${seconds} s it is started anew.`;
       return say('unhealthy', nothing, { silentSinceMs }, { reason, hint });
     }
-    const startedAtMs = memory.startedAtMs ?? nowMs;
-    if (nowMs - startedAtMs < wish.startTimeoutMs) return say('loading', nothing, { startedAtMs });
+    if (!isLate) return say('loading', nothing, { startedAtMs });
     const seconds = Math.round(wish.startTimeoutMs / 1000);
     const failure = {
       reason: `it was not ready after ${seconds} s`,

@@ -10,7 +10,7 @@ const record: ModelRecord = {
   options: vllmOptions.parse({ extra_args: ['--hub-token', 's3cret-token'], extra_env: { MY_KEY: 's3cret-key' } }),
 };
 const container = {
-  ...{ id: 'c', modelId: record.id, replica: 0, status: 'exited', specHash: 'x', address: null },
+  ...{ id: 'c', modelId: record.id, replica: 0, status: 'exited', specHash: 'x', createdAtMs: 0, address: null },
 };
 const details: EngineContainer = {
   ...{ id: 'c', name: 'n', labels: {}, image: 'i', status: 'exited', exitCode: 1, oomKilled: false, error: '' },

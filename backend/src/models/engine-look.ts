@@ -39,16 +39,16 @@ export class EngineLook {
   /** @param port on which the engine listens */
   async at(container: RoomContainer | null, port: number, record: ModelRecord): Promise<Observed> {
     if (container === null) return { container: null, probe: null, diagnosis: null };
-    const { id, status, specHash, address } = container;
+    const { id, status, specHash, createdAtMs, address } = container;
     if (status === 'running') {
       this.#ends.delete(id);
       const probe = address === null ? 'silent' : await this.#probe(id, `http://${address}:${port}`);
-      return { container: { id, status, specHash, killed: false }, probe, diagnosis: null };
+      return { container: { id, status, specHash, createdAtMs, killed: false }, probe, diagnosis: null };
     }
     this.#ready.delete(id);
     const end = status === 'exited' || status === 'dead' ? await this.#endOf(container, record) : null;
     const killed = end?.killed ?? false;
-    return { container: { id, status, specHash, killed }, probe: null, diagnosis: end?.diagnosis ?? null };
+    return { container: { id, status, specHash, createdAtMs, killed }, probe: null, diagnosis: end?.diagnosis ?? null };
   }
 
   /** Whether an engine answers, whatever Docker says. */

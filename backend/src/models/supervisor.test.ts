@@ -44,7 +44,14 @@ class ScriptedRoom implements Room {
 }
 
 const containerOf = (record: ModelRecord, changes: Partial<RoomContainer> = {}): RoomContainer => ({
-  ...{ id: `c-${record.id}`, modelId: record.id, replica: 0, status: 'running', address: null },
+  ...{
+    id: `c-${record.id}`,
+    modelId: record.id,
+    replica: 0,
+    status: 'running',
+    address: null,
+    createdAtMs: Date.now(),
+  },
   specHash: `spec ${record.version}`,
   ...changes,
 });

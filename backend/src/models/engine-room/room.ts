@@ -30,6 +30,7 @@ export interface RoomContainer {
   /** created, running, exited, dead … */
   readonly status: string;
   readonly specHash: string;
+  readonly createdAtMs: number;
   /** On the engines' network. */
   readonly address: string | null;
 }
@@ -169,9 +170,10 @@ export class EngineRoom {
     const marks = [managedLabel, `${labels.network}=${this.#options.network}`];
     const listed = await this.#options.engine.containers.list({ labels: marks, all: true });
     for (const { id } of listed) this.#ours.add(id);
-    return listed.map(({ id, status, labels: told, addresses }) => ({
+    return listed.map(({ id, status, createdAtMs, labels: told, addresses }) => ({
       id,
       status,
+      createdAtMs,
       modelId: told[labels.model] ?? '',
       // Those of older versions have no number.
       replica: Number(told[labels.replica] ?? 0),
