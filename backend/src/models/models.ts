@@ -41,6 +41,7 @@ import { checkOptions } from './option-check.ts';
 import { planDraft } from './plan.ts';
 import type { StepOptions } from './replica-steps.ts';
 import { type SeenModel, ShownModels } from './shown-models.ts';
+import { startTimeoutMs } from './start-timeout.ts';
 import { type ObservedModel, Supervisor, type SupervisorLogger } from './supervisor.ts';
 
 export interface ModelsOptions {
@@ -60,9 +61,6 @@ export interface ModelsOptions {
 type Change = { readonly model: Model } | { readonly event: ModelEvent } | { readonly deleted: string };
 
 const quiet = { reason: null, hint: null, cause: null } as const;
-
-/** Hard disks and network shares read so much; SSDs ten times as much. */
-const slowDiskBytesPerSecond = 50e6;
 
 /** Models as people handle them: what is wanted is written down here, what is so comes from the supervisor. */
 export class Models {
@@ -290,11 +288,10 @@ export class Models {
     return this.#shown.show(record);
   }
 
-  /** A large model on a slow disk takes longer than any one time. */
   async #startTimeoutMs({ folder, file }: ModelRecord): Promise<number> {
     const shape = await this.#shapes.shapeOf({ folder, file });
-    const readingMs = shape === null ? 0 : (weightBytes(shape.weights) / slowDiskBytesPerSecond) * 1000;
-    return Math.max(this.#options.config.settings.MODEL_START_TIMEOUT_SECONDS * 1000, readingMs);
+    const bytes = shape === null ? null : weightBytes(shape.weights);
+    return startTimeoutMs(bytes, this.#options.config.settings.MODEL_START_TIMEOUT_SECONDS);
   }
 
   async #checkFolder(model: NewModel): Promise<void> {
