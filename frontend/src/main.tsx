@@ -5,6 +5,7 @@ import { createRoot } from 'react-dom/client';
 import { session } from './api/client.ts';
 import { queryClient } from './api/queries.ts';
 import { router } from './router.tsx';
+import { followSystem } from './theme.ts';
 import './styles.css';
 
 session.addEventListener('end', () => {
@@ -12,6 +13,8 @@ session.addEventListener('end', () => {
   if (pathname === '/sign-in') return;
   void router.navigate({ to: '/sign-in', search: { to: href } }).then(() => queryClient.clear());
 });
+
+followSystem();
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');

@@ -49,12 +49,12 @@ async function at(
 const results = (page: Page) => page.getByRole('option');
 
 describe('the commands', () => {
-  it.each(['light', 'dark'] as const)('are at Ctrl-K and can be used by everyone (%s)', async (colorScheme) => {
-    await at('/usage', { colorScheme }, async (page) => {
+  it('are at Ctrl-K and can be used by everyone', async () => {
+    await at('/usage', {}, async (page) => {
       await page.getByText('No request yet').waitFor();
       await page.keyboard.press('Control+k');
       await results(page).filter({ hasText: 'Granite' }).waitFor();
-      await expectFitForAll(page, 'palette', colorScheme);
+      await expectFitForAll(page, 'palette');
       await page.keyboard.press('Escape');
       await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.getByRole('button', { name: 'Search and commands' }).click();
@@ -98,8 +98,8 @@ describe('the commands', () => {
 });
 
 describe('the rail', () => {
-  it.each(['light', 'dark'] as const)('folds to icons, keeps its names, and stays folded (%s)', async (colorScheme) => {
-    await at('/models', { colorScheme }, async (page) => {
+  it('folds to icons, keeps its names, and stays folded', async () => {
+    await at('/models', {}, async (page) => {
       const rail = page.getByRole('navigation', { name: 'Main' });
       const width = async () => (await rail.boundingBox())?.width ?? 0;
       await rail.getByText('Playground').waitFor();
@@ -109,7 +109,7 @@ describe('the rail', () => {
       await page.reload();
       await rail.getByRole('link', { name: 'Playground' }).waitFor();
       expect(await width()).toBeLessThan(60);
-      await expectFitForAll(page, 'rail-folded', colorScheme);
+      await expectFitForAll(page, 'rail-folded');
       await rail.getByRole('link', { name: 'API keys' }).click();
       await page.waitForURL('**/keys');
       await page.getByRole('button', { name: 'Unfold the rail' }).click();
@@ -159,7 +159,7 @@ describe('the top line', () => {
       await page.route('**/admin/system/image-pulls', (route) => route.fulfill({ json: { pulls } }));
       await page.getByRole('button', { name: '1 job' }).click({ timeout: 20_000 });
       await page.getByRole('dialog').getByText('vllm/vllm-openai:v0.6.3').waitFor();
-      await expectFitForAll(page, 'jobs', 'light');
+      await expectFitForAll(page, 'jobs');
       pulls = [];
       await page.getByRole('dialog').getByText('Nothing any more.').waitFor();
     });
@@ -186,7 +186,7 @@ it('the list of models is narrowed by name and state, in the address', async () 
     expect(page.url()).toContain('show=running');
     await page.getByRole('button', { name: 'Show all' }).click();
     await expect.poll(() => rows.count()).toBe(names.length);
-    await expectFitForAll(page, 'models', 'light');
+    await expectFitForAll(page, 'models');
   });
 });
 

@@ -22,13 +22,13 @@ beforeAll(async () => {
 afterEach(() => cortex.stop());
 afterAll(() => hub.close());
 
-async function openAdd(env: Record<string, string>, colorScheme: 'light' | 'dark') {
+async function openAdd(env: Record<string, string>) {
   cortex = new EmbeddedCortex();
   await cortex.start({ HF_ENDPOINT: `http://127.0.0.1:${hub.port}`, ...env });
   const account = await cortex.signIn();
   const next = `${account.password}-new`;
   await cortex.call('changePassword', { body: { current: account.password, next } });
-  const { context, close } = await openChromium({ colorScheme });
+  const { context, close } = await openChromium();
   const page = await context.newPage();
   await page.goto(cortex.ui);
   await signIn(page, { ...account, password: next });
@@ -39,45 +39,42 @@ async function openAdd(env: Record<string, string>, colorScheme: 'light' | 'dark
 
 const choiceOf = (page: Page) => page.getByRole('button', { name: 'From a hub' });
 
-it.each(['light', 'dark'] as const)(
-  'a model is chosen on the hub, downloaded, stopped, gone on with, and added (%s)',
-  async (colorScheme) => {
-    const { page, close } = await openAdd({ OFFLINE_MODE_AUTO_DETECT: 'False' }, colorScheme);
-    try {
-      hub.bytesPerSecond = 20_000;
-      await choiceOf(page).click();
-      await page.getByLabel('Model', { exact: true }).fill('org/absent');
-      await page.getByRole('button', { name: 'Look' }).click();
-      await page.getByText(/The model hub refused org\/absent/).waitFor();
-      await page.getByLabel('Model', { exact: true }).fill('org/tiny');
-      await page.getByRole('button', { name: 'Look' }).click();
-      await page.getByText('Licence: apache-2.0').waitFor();
-      await expectFitForAll(page, 'hub-choose', colorScheme);
-      await page.getByRole('button', { name: 'Download', exact: true }).click();
-      await page.getByText(/ of .* · .*kB\/s · .* left/).waitFor({ timeout: 20_000 });
-      await expectFitForAll(page, 'hub-download', colorScheme);
-      await page.getByRole('button', { name: 'Cancel org/tiny in tiny' }).click();
-      await page.getByText('cancelled', { exact: true }).waitFor();
-      hub.bytesPerSecond = null;
-      await page.reload();
-      await page.getByRole('button', { name: 'Go on org/tiny in tiny' }).click();
-      await page.getByRole('link', { name: 'Add this model' }).click();
-      await page.getByText('In tiny', { exact: true }).waitFor();
-      await page.getByRole('list', { name: 'Models' }).getByRole('button').waitFor();
-      expect(page.url()).toContain('step=file');
-    } finally {
-      await close();
-    }
-  },
-);
+it('a model is chosen on the hub, downloaded, stopped, gone on with, and added', async () => {
+  const { page, close } = await openAdd({ OFFLINE_MODE_AUTO_DETECT: 'False' });
+  try {
+    hub.bytesPerSecond = 20_000;
+    await choiceOf(page).click();
+    await page.getByLabel('Model', { exact: true }).fill('org/absent');
+    await page.getByRole('button', { name: 'Look' }).click();
+    await page.getByText(/The model hub refused org\/absent/).waitFor();
+    await page.getByLabel('Model', { exact: true }).fill('org/tiny');
+    await page.getByRole('button', { name: 'Look' }).click();
+    await page.getByText('Licence: apache-2.0').waitFor();
+    await expectFitForAll(page, 'hub-choose');
+    await page.getByRole('button', { name: 'Download', exact: true }).click();
+    await page.getByText(/ of .* · .*kB\/s · .* left/).waitFor({ timeout: 20_000 });
+    await expectFitForAll(page, 'hub-download');
+    await page.getByRole('button', { name: 'Cancel org/tiny in tiny' }).click();
+    await page.getByText('cancelled', { exact: true }).waitFor();
+    hub.bytesPerSecond = null;
+    await page.reload();
+    await page.getByRole('button', { name: 'Go on org/tiny in tiny' }).click();
+    await page.getByRole('link', { name: 'Add this model' }).click();
+    await page.getByText('In tiny', { exact: true }).waitFor();
+    await page.getByRole('list', { name: 'Models' }).getByRole('button').waitFor();
+    expect(page.url()).toContain('step=file');
+  } finally {
+    await close();
+  }
+});
 
 it('in offline mode the hub is not offered, in words, and hears nothing', async () => {
   hub.connections = 0;
-  const { page, close } = await openAdd({ OFFLINE_MODE: 'True' }, 'light');
+  const { page, close } = await openAdd({ OFFLINE_MODE: 'True' });
   try {
     await page.getByText('Not possible while nothing may be asked of the network.').waitFor();
     expect(await choiceOf(page).isDisabled()).toBe(true);
-    await expectFitForAll(page, 'hub-offline', 'light');
+    await expectFitForAll(page, 'hub-offline');
     await page.goto(`${cortex.ui}/models/add?step=hub`);
     await page.getByText('Cortex is in offline mode').waitFor();
     expect(hub.connections).toBe(0);

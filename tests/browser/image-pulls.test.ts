@@ -46,36 +46,33 @@ afterAll(async () => {
   await engine.close();
 });
 
-it.each(['light', 'dark'] as const)(
-  'a pull is seen with its bytes, and ended by its button (%s)',
-  async (colorScheme) => {
-    const { context, close } = await openChromium({ colorScheme });
-    try {
-      const page = await context.newPage();
-      await page.goto(cortex.ui);
-      await signIn(page, account);
-      await page.waitForURL('**/models');
-      await cortex.call('startModel', { params: { id: modelId } });
-      await page.getByText(/of 5\.0 MB · .*kB\/s · .* left/).waitFor({ timeout: 30_000 });
-      await expectFitForAll(page, 'image-pull', colorScheme);
-      await page.getByRole('link', { name: 'System' }).click();
-      await page.getByRole('heading', { name: 'Offline mode' }).waitFor();
-      await page.getByText('answers', { exact: true }).waitFor();
-      await page.getByText('does not answer').waitFor();
-      await expectFitForAll(page, 'system-offline', colorScheme);
-      await page.getByRole('button', { name: /^Cancel the pull of/ }).click();
-      await page.getByRole('progressbar').waitFor({ state: 'detached', timeout: 15_000 });
-      await expect
-        .poll(async () => (await cortex.call('getModel', { params: { id: modelId } })).model.reason, {
-          timeout: 15_000,
-        })
-        .toMatch(/^The pull of .* was cancelled\.$/);
-      await cortex.call('stopModel', { params: { id: modelId } });
-    } finally {
-      await close();
-    }
-  },
-);
+it('a pull is seen with its bytes, and ended by its button', async () => {
+  const { context, close } = await openChromium();
+  try {
+    const page = await context.newPage();
+    await page.goto(cortex.ui);
+    await signIn(page, account);
+    await page.waitForURL('**/models');
+    await cortex.call('startModel', { params: { id: modelId } });
+    await page.getByText(/of 5\.0 MB · .*kB\/s · .* left/).waitFor({ timeout: 30_000 });
+    await expectFitForAll(page, 'image-pull');
+    await page.getByRole('link', { name: 'System' }).click();
+    await page.getByRole('heading', { name: 'Offline mode' }).waitFor();
+    await page.getByText('answers', { exact: true }).waitFor();
+    await page.getByText('does not answer').waitFor();
+    await expectFitForAll(page, 'system-offline');
+    await page.getByRole('button', { name: /^Cancel the pull of/ }).click();
+    await page.getByRole('progressbar').waitFor({ state: 'detached', timeout: 15_000 });
+    await expect
+      .poll(async () => (await cortex.call('getModel', { params: { id: modelId } })).model.reason, {
+        timeout: 15_000,
+      })
+      .toMatch(/^The pull of .* was cancelled\.$/);
+    await cortex.call('stopModel', { params: { id: modelId } });
+  } finally {
+    await close();
+  }
+});
 
 it('a model that is stopped wants its image no more: the pull ends', async () => {
   await cortex.call('startModel', { params: { id: modelId } });

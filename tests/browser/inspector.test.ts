@@ -39,51 +39,49 @@ describe('the inspector', () => {
     await answer.text();
   };
 
-  for (const colorScheme of ['light', 'dark'] as const) {
-    it(`is started, shows what was asked and answered, also by a worker, and forgets it (${colorScheme})`, async () => {
-      const { context, close } = await openChromium({ colorScheme });
-      try {
-        const page = await context.newPage();
-        await page.goto(cortex.ui);
-        await page.getByLabel('User name').fill(account.username);
-        await page.getByLabel('Password', { exact: true }).fill(`${account.password}-new`);
-        await page.getByRole('button', { name: 'Sign in' }).click();
-        await page.waitForURL('**/models');
-        await page.getByRole('link', { name: 'Inspector' }).click();
-        await page.getByRole('button', { name: 'Inspect requests' }).click();
-        await page.getByText('Waiting for a request').waitFor();
-        await ask({ model: 'steady', messages: [{ role: 'user', content: `Where is the pump? ${token}` }] });
-        await ask({ model: 'nobody', messages: [] });
-        await page.getByText('model_not_found').waitFor();
-        await page
-          .getByRole('button', { name: /second|now/ })
-          .last()
-          .click();
-        const dialog = page.getByRole('dialog');
-        await dialog.getByText('Where is the pump? (key)').waitFor();
-        await dialog
-          .getByText(/tokens-\d/)
-          .first()
-          .waitFor();
-        expect(await page.content()).not.toContain(token);
-        await page.evaluate(axeSource);
-        const found = await page.evaluate<{ violations: { id: string; impact: string }[] }>('axe.run()');
-        expect(found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')).toEqual([]);
-        for (const width of [1440, 390]) {
-          await page.setViewportSize({ width, height: 900 });
-          await page.screenshot({ path: join(pictures, `inspector-details-${colorScheme}-${width}.png`) });
-          expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0);
-        }
-        await dialog.getByRole('button', { name: 'Close' }).click();
-        await page.screenshot({ path: join(pictures, `inspector-full-${colorScheme}-390.png`) });
-        await page.setViewportSize({ width: 1440, height: 900 });
-        await page.screenshot({ path: join(pictures, `inspector-full-${colorScheme}-1440.png`) });
-        await page.getByRole('button', { name: 'Stop and forget' }).click();
-        await page.getByRole('button', { name: 'Inspect requests' }).waitFor();
-        expect((await cortex.call('getInspector')).requests).toEqual([]);
-      } finally {
-        await close();
+  it('is started, shows what was asked and answered, also by a worker, and forgets it', async () => {
+    const { context, close } = await openChromium();
+    try {
+      const page = await context.newPage();
+      await page.goto(cortex.ui);
+      await page.getByLabel('User name').fill(account.username);
+      await page.getByLabel('Password', { exact: true }).fill(`${account.password}-new`);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.waitForURL('**/models');
+      await page.getByRole('link', { name: 'Inspector' }).click();
+      await page.getByRole('button', { name: 'Inspect requests' }).click();
+      await page.getByText('Waiting for a request').waitFor();
+      await ask({ model: 'steady', messages: [{ role: 'user', content: `Where is the pump? ${token}` }] });
+      await ask({ model: 'nobody', messages: [] });
+      await page.getByText('model_not_found').waitFor();
+      await page
+        .getByRole('button', { name: /second|now/ })
+        .last()
+        .click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByText('Where is the pump? (key)').waitFor();
+      await dialog
+        .getByText(/tokens-\d/)
+        .first()
+        .waitFor();
+      expect(await page.content()).not.toContain(token);
+      await page.evaluate(axeSource);
+      const found = await page.evaluate<{ violations: { id: string; impact: string }[] }>('axe.run()');
+      expect(found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')).toEqual([]);
+      for (const width of [1440, 390]) {
+        await page.setViewportSize({ width, height: 900 });
+        await page.screenshot({ path: join(pictures, `inspector-details-${width}.png`) });
+        expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0);
       }
-    });
-  }
+      await dialog.getByRole('button', { name: 'Close' }).click();
+      await page.screenshot({ path: join(pictures, `inspector-full-390.png`) });
+      await page.setViewportSize({ width: 1440, height: 900 });
+      await page.screenshot({ path: join(pictures, `inspector-full-1440.png`) });
+      await page.getByRole('button', { name: 'Stop and forget' }).click();
+      await page.getByRole('button', { name: 'Inspect requests' }).waitFor();
+      expect((await cortex.call('getInspector')).requests).toEqual([]);
+    } finally {
+      await close();
+    }
+  });
 });

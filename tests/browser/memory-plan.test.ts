@@ -30,42 +30,39 @@ afterAll(async () => {
   await rm(tools, { recursive: true, force: true });
 });
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  it(`shows where the memory goes, what would make it fit, and takes that over (${colorScheme})`, async () => {
-    const { context, close } = await openChromium();
-    try {
-      const page = await context.newPage();
-      await page.emulateMedia({ colorScheme });
-      await page.goto(cortex.ui);
-      await signIn(page, { ...account, password: `${account.password}-new` });
-      await page.waitForURL('**/models');
+it('shows where the memory goes, what would make it fit, and takes that over', async () => {
+  const { context, close } = await openChromium();
+  try {
+    const page = await context.newPage();
+    await page.goto(cortex.ui);
+    await signIn(page, { ...account, password: `${account.password}-new` });
+    await page.waitForURL('**/models');
 
-      await page.goto(`${cortex.ui}/system`);
-      await page.getByText('0 · NVIDIA RTX 4000 Ada').waitFor();
-      await page.getByText('Told by nvidia-smi.').waitFor();
-      await expectFitForAll(page, 'system-gpus', colorScheme);
+    await page.goto(`${cortex.ui}/system`);
+    await page.getByText('0 · NVIDIA RTX 4000 Ada').waitFor();
+    await page.getByText('Told by nvidia-smi.').waitFor();
+    await expectFitForAll(page, 'system-gpus');
 
-      await page.goto(`${cortex.ui}/models/add?step=configure&folder=large&file=large.gguf`);
-      await page.getByText('llama.cpp options').click();
-      await page.getByLabel('context size (tokens)').fill('65536');
-      await page.getByLabel(/^gpu layers/i).fill('99');
-      await page.getByRole('button', { name: 'Continue' }).click();
-      const plan = page.getByTestId('memory-plan');
-      await plan.getByText('does not fit', { exact: true }).waitFor();
-      await plan.getByText('weights 14').first().waitFor();
-      await plan.getByText('taken by others 4.0 GiB').waitFor();
-      await plan.scrollIntoViewIfNeeded();
-      await expectFitForAll(page, 'memory-plan-full', colorScheme);
-      await plan.getByRole('button', { name: 'Apply: Shorten the context' }).click();
-      await plan.getByText('fits', { exact: true }).waitFor();
-      await plan.scrollIntoViewIfNeeded();
-      await expectFitForAll(page, 'memory-plan-fits', colorScheme);
-      expect(await page.locator('pre').first().textContent()).toMatch(/--ctx-size \d{4,5} /);
-    } finally {
-      await close();
-    }
-  });
-}
+    await page.goto(`${cortex.ui}/models/add?step=configure&folder=large&file=large.gguf`);
+    await page.getByText('llama.cpp options').click();
+    await page.getByLabel('context size (tokens)').fill('65536');
+    await page.getByLabel(/^gpu layers/i).fill('99');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    const plan = page.getByTestId('memory-plan');
+    await plan.getByText('does not fit', { exact: true }).waitFor();
+    await plan.getByText('weights 14').first().waitFor();
+    await plan.getByText('taken by others 4.0 GiB').waitFor();
+    await plan.scrollIntoViewIfNeeded();
+    await expectFitForAll(page, 'memory-plan-full');
+    await plan.getByRole('button', { name: 'Apply: Shorten the context' }).click();
+    await plan.getByText('fits', { exact: true }).waitFor();
+    await plan.scrollIntoViewIfNeeded();
+    await expectFitForAll(page, 'memory-plan-fits');
+    expect(await page.locator('pre').first().textContent()).toMatch(/--ctx-size \d{4,5} /);
+  } finally {
+    await close();
+  }
+});
 
 it("shows the plan on the model's page, and what was reported beside it", async () => {
   const { model } = await cortex.call('createModel', {
@@ -86,7 +83,7 @@ it("shows the plan on the model's page, and what was reported beside it", async 
     await page.goto(`${cortex.ui}/models/${model.id}`);
     await page.getByText('Memory as the engine reported it').waitFor();
     await page.getByTestId('memory-plan').scrollIntoViewIfNeeded();
-    await expectFitForAll(page, 'model-memory', 'light');
+    await expectFitForAll(page, 'model-memory');
 
     const planned = { weights: 14.9e9, kv_cache: 1.5e9, activations: 3e8, graphs: 0, runtime: 0, cache_tokens: 11_520 };
     const reported = { ...planned, weights: 15e9, activations: 2.5e8, graphs: null, runtime: null };
@@ -98,7 +95,7 @@ it("shows the plan on the model's page, and what was reported beside it", async 
     await table.getByText('+20 %').waitFor();
     await table.getByText('-0.7 %').waitFor();
     await table.scrollIntoViewIfNeeded();
-    await expectFitForAll(page, 'model-memory-report', 'light');
+    await expectFitForAll(page, 'model-memory-report');
   } finally {
     await close();
   }

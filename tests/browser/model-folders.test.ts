@@ -51,39 +51,36 @@ beforeAll(async () => {
 });
 afterAll(() => cortex.stop());
 
-it.each(['light', 'dark'] as const)(
-  'shows what a folder holds, what of it can run and what speaks against it (%s)',
-  async (colorScheme) => {
-    const { context, close } = await openChromium({ colorScheme });
-    try {
-      const page = await context.newPage();
-      await page.goto(cortex.ui);
-      await signIn(page, account);
-      await page.waitForURL('**/models');
-      await page.goto(`${cortex.ui}/models/add?step=folder`);
-      await page.getByText('Folders more than 5 levels down were not looked at.').waitFor();
-      await expectFitForAll(page, 'model-folders', colorScheme);
-      await page.getByRole('button', { name: 'org/tiny-llama' }).click();
-      const models = page.getByRole('list', { name: 'Models' });
-      await models.getByText('Q4_K_M').waitFor();
-      expect(await models.getByRole('listitem').count()).toBe(2);
-      await models.getByText('Not for vLLM').first().waitFor();
-      await models.getByText("llama9 is not in llama.cpp's list").waitFor();
-      await page.getByRole('region', { name: "Can't be served" }).getByText('tiny-F16.gguf').waitFor();
-      await page.getByText('it is cut short, 123 of').waitFor();
-      await page.getByRole('region', { name: 'Also here' }).getByText('mmproj-tiny.gguf').waitFor();
-      await page.getByText('apache-2.0, in LICENSE').waitFor();
-      await page.getByText('org/tiny-llama-GGUF at 0123456789ab').waitFor();
-      await expectFitForAll(page, 'model-folder', colorScheme);
-      await page.goto(`${cortex.ui}/models/add?step=file&folder=qwen`);
-      await page.getByText('vLLM 0.6.3 does not have Qwen3ForCausalLM yet; 0.8.4 does.').waitFor();
-      await page.getByText('It has no chat template').waitFor();
-      await expectFitForAll(page, 'model-folder-vllm', colorScheme);
-      await page.goto(`${cortex.ui}/models/add?step=file&folder=org/tiny-llama`);
-      await page.getByRole('button', { name: 'Q8_0' }).press('Enter');
-      await page.waitForURL('**file=tiny-Q8_0.gguf**');
-    } finally {
-      await close();
-    }
-  },
-);
+it('shows what a folder holds, what of it can run and what speaks against it', async () => {
+  const { context, close } = await openChromium();
+  try {
+    const page = await context.newPage();
+    await page.goto(cortex.ui);
+    await signIn(page, account);
+    await page.waitForURL('**/models');
+    await page.goto(`${cortex.ui}/models/add?step=folder`);
+    await page.getByText('Folders more than 5 levels down were not looked at.').waitFor();
+    await expectFitForAll(page, 'model-folders');
+    await page.getByRole('button', { name: 'org/tiny-llama' }).click();
+    const models = page.getByRole('list', { name: 'Models' });
+    await models.getByText('Q4_K_M').waitFor();
+    expect(await models.getByRole('listitem').count()).toBe(2);
+    await models.getByText('Not for vLLM').first().waitFor();
+    await models.getByText("llama9 is not in llama.cpp's list").waitFor();
+    await page.getByRole('region', { name: "Can't be served" }).getByText('tiny-F16.gguf').waitFor();
+    await page.getByText('it is cut short, 123 of').waitFor();
+    await page.getByRole('region', { name: 'Also here' }).getByText('mmproj-tiny.gguf').waitFor();
+    await page.getByText('apache-2.0, in LICENSE').waitFor();
+    await page.getByText('org/tiny-llama-GGUF at 0123456789ab').waitFor();
+    await expectFitForAll(page, 'model-folder');
+    await page.goto(`${cortex.ui}/models/add?step=file&folder=qwen`);
+    await page.getByText('vLLM 0.6.3 does not have Qwen3ForCausalLM yet; 0.8.4 does.').waitFor();
+    await page.getByText('It has no chat template').waitFor();
+    await expectFitForAll(page, 'model-folder-vllm');
+    await page.goto(`${cortex.ui}/models/add?step=file&folder=org/tiny-llama`);
+    await page.getByRole('button', { name: 'Q8_0' }).press('Enter');
+    await page.waitForURL('**file=tiny-Q8_0.gguf**');
+  } finally {
+    await close();
+  }
+});

@@ -24,8 +24,8 @@ beforeAll(async () => {
 });
 afterAll(() => cortex.stop());
 
-it.each(['light', 'dark'] as const)('a model is put on demand, changed and taken off (%s)', async (colorScheme) => {
-  const { context, close } = await openChromium({ colorScheme });
+it('a model is put on demand, changed and taken off', async () => {
+  const { context, close } = await openChromium();
   const kept = async () => (await cortex.call('getOnDemand', { params: { id } })).on_demand;
   try {
     const page = await context.newPage();
@@ -42,7 +42,7 @@ it.each(['light', 'dark'] as const)('a model is put on demand, changed and taken
     expect(await dialog.getByLabel('Unload after').getAttribute('aria-invalid')).toBe('true');
     await dialog.getByLabel('Unload after').fill('60');
     await dialog.getByLabel('Group').fill('big');
-    await expectFitForAll(page, 'on-demand', colorScheme);
+    await expectFitForAll(page, 'on-demand');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await words.getByText(/unloaded after 60 s without one · priority 0 · of the group big/).waitFor();
     expect(await kept()).toEqual({ idle_seconds: 60, priority: 0, group: 'big' });

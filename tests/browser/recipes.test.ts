@@ -29,66 +29,63 @@ async function makeModel(options: object) {
   return (await cortex.call('createModel', { body })).model;
 }
 
-it.each(['light', 'dark'] as const)(
-  'a model is kept, changed, kept again, compared and made anew (%s)',
-  async (colorScheme) => {
-    const model = await makeModel({ context_size: 512, extra_env: { MY_TOKEN: 'hush' } });
-    const { context, close } = await openChromium({ colorScheme });
-    try {
-      const page = await context.newPage();
-      await page.goto(`${cortex.ui}/recipes`);
-      await signIn(page, account);
-      await page.getByText('No recipe yet').or(page.getByRole('table')).first().waitFor();
-      await expectFitForAll(page, colorScheme === 'light' ? 'recipes-empty' : 'recipes', colorScheme);
-      await page.getByRole('link', { name: 'Keep a model' }).click();
-      await page.getByRole('dialog').getByLabel('Model').selectOption(model.id);
-      await page.getByRole('dialog').getByLabel('Name').fill(`Small ${colorScheme}`);
-      await page.getByRole('dialog').getByLabel('Note').fill('The first');
-      await expectFitForAll(page, 'recipe-keep', colorScheme);
-      await page.getByRole('button', { name: 'Keep', exact: true }).click();
-      await page.getByRole('heading', { name: `Small ${colorScheme}` }).waitFor();
+it('a model is kept, changed, kept again, compared and made anew', async () => {
+  const model = await makeModel({ context_size: 512, extra_env: { MY_TOKEN: 'hush' } });
+  const { context, close } = await openChromium();
+  try {
+    const page = await context.newPage();
+    await page.goto(`${cortex.ui}/recipes`);
+    await signIn(page, account);
+    await page.getByText('No recipe yet').or(page.getByRole('table')).first().waitFor();
+    await expectFitForAll(page, 'recipes-empty');
+    await page.getByRole('link', { name: 'Keep a model' }).click();
+    await page.getByRole('dialog').getByLabel('Model').selectOption(model.id);
+    await page.getByRole('dialog').getByLabel('Name').fill('Small light');
+    await page.getByRole('dialog').getByLabel('Note').fill('The first');
+    await expectFitForAll(page, 'recipe-keep');
+    await page.getByRole('button', { name: 'Keep', exact: true }).click();
+    await page.getByRole('heading', { name: 'Small light' }).waitFor();
 
-      const edit = { version: 1, options: { context_size: 1024 } };
-      await cortex.call('updateModel', { params: { id: model.id }, body: edit });
-      await page.getByRole('button', { name: 'New version' }).click();
-      await page.getByRole('dialog').getByLabel('Model').selectOption(model.id);
-      await page.getByRole('dialog').getByLabel('Note').fill('With more context');
-      await page.getByRole('button', { name: 'Save', exact: true }).click();
-      const differences = page.getByRole('table', { name: 'Differences' });
-      await differences.waitFor();
-      expect(await differences.locator('tbody').allInnerTexts()).toEqual([
-        expect.stringMatching(/options\.context_size\s+512\s+1024/),
-      ]);
-      await expectFitForAll(page, 'recipe', colorScheme);
+    const edit = { version: 1, options: { context_size: 1024 } };
+    await cortex.call('updateModel', { params: { id: model.id }, body: edit });
+    await page.getByRole('button', { name: 'New version' }).click();
+    await page.getByRole('dialog').getByLabel('Model').selectOption(model.id);
+    await page.getByRole('dialog').getByLabel('Note').fill('With more context');
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    const differences = page.getByRole('table', { name: 'Differences' });
+    await differences.waitFor();
+    expect(await differences.locator('tbody').allInnerTexts()).toEqual([
+      expect.stringMatching(/options\.context_size\s+512\s+1024/),
+    ]);
+    await expectFitForAll(page, 'recipe');
 
-      const downloading = page.waitForEvent('download');
-      await page.getByRole('button', { name: 'Download' }).click();
-      const file = await downloading;
-      expect(file.suggestedFilename()).toBe(`small-${colorScheme}-2.yaml`);
-      const content = await text(await file.createReadStream());
-      expect(content).toContain('context_size: 1024');
-      expect(content).not.toContain('hush');
+    const downloading = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Download' }).click();
+    const file = await downloading;
+    expect(file.suggestedFilename()).toBe('small-light-2.yaml');
+    const content = await text(await file.createReadStream());
+    expect(content).toContain('context_size: 1024');
+    expect(content).not.toContain('hush');
 
-      await page.getByRole('link', { name: '1', exact: true }).click();
-      await page.getByText('version 1 of 2').waitFor();
-      await page.getByRole('button', { name: 'Make a model' }).click();
-      await page.getByRole('dialog').getByLabel('Served name').fill(model.served_name);
-      await page.getByRole('dialog').getByLabel('MY_TOKEN').fill('another');
-      await page.getByRole('button', { name: 'Make the model' }).click();
-      await page.getByText('Another model is served').waitFor();
-      await expectFitForAll(page, 'recipe-make', colorScheme);
-      await page.getByRole('dialog').getByLabel('Served name').fill(`made-${colorScheme}`);
-      await page.getByRole('button', { name: 'Make the model' }).click();
-      await page.getByText(`made-${colorScheme}`).first().waitFor();
-      const { models } = await cortex.call('listModels');
-      expect(models.find((one) => one.served_name === `made-${colorScheme}`)?.options).toMatchObject({
-        context_size: 512,
-      });
-    } finally {
-      await close();
-    }
-  },
-);
+    await page.getByRole('link', { name: '1', exact: true }).click();
+    await page.getByText('version 1 of 2').waitFor();
+    await page.getByRole('button', { name: 'Make a model' }).click();
+    await page.getByRole('dialog').getByLabel('Served name').fill(model.served_name);
+    await page.getByRole('dialog').getByLabel('MY_TOKEN').fill('another');
+    await page.getByRole('button', { name: 'Make the model' }).click();
+    await page.getByText('Another model is served').waitFor();
+    await expectFitForAll(page, 'recipe-make');
+    await page.getByRole('dialog').getByLabel('Served name').fill('made-light');
+    await page.getByRole('button', { name: 'Make the model' }).click();
+    await page.getByText('made-light').first().waitFor();
+    const { models } = await cortex.call('listModels');
+    expect(models.find((one) => one.served_name === 'made-light')?.options).toMatchObject({
+      context_size: 512,
+    });
+  } finally {
+    await close();
+  }
+});
 
 it('a version is applied to a model, and a recipe deleted', async () => {
   const source = await makeModel({ context_size: 256 });
@@ -138,10 +135,10 @@ it("the Python Cortex's recipes are read with a word on each field before they a
     await found.getByText('Nobody here knows this field.').waitFor();
     await found.getByText('fields taken').click();
     await found.getByText('ngl → options.gpu_layers').waitFor();
-    await expectFitForAll(page, 'recipe-import', 'light');
+    await expectFitForAll(page, 'recipe-import');
     await page.getByRole('button', { name: 'Save it' }).click();
     await page.getByRole('link', { name: 'From before' }).waitFor();
-    await expectFitForAll(page, 'recipes', 'light');
+    await expectFitForAll(page, 'recipes');
   } finally {
     await close();
   }

@@ -36,44 +36,41 @@ afterAll(async () => {
   await engine.close();
 });
 
-it.each(['light', 'dark'] as const)(
-  'each replica of a model is seen, what it lacks, and its log (%s)',
-  async (colorScheme) => {
-    const { context, close } = await openChromium({ colorScheme });
-    try {
-      const page = await context.newPage();
-      await page.goto(cortex.ui);
-      await signIn(page, account);
-      await page.waitForURL('**/models');
-      await page.getByRole('link', { name: 'Tiny' }).first().click();
-      const rows = page.getByTestId('replicas').getByRole('listitem');
-      await expect
-        .poll(async () => (await rows.allInnerTexts()).map((row) => row.includes('ready')), { timeout: 60_000 })
-        .toEqual([true, true]);
-      const log = page.getByRole('log');
-      await log.getByText(/server is listening on/).waitFor();
-      await page.getByLabel('Search the log').fill('listening');
-      await page.getByText(/^\d+ of \d+ lines$/).waitFor();
-      expect(await log.getByText(/listening/).count()).toBe(await log.locator('div').count());
-      await page.getByLabel('Search the log').fill('no such words');
-      await page.getByText('No line matches.').waitFor();
-      await page.getByLabel('Search the log').fill('');
-      const coming = page.waitForEvent('download');
-      await page.getByRole('link', { name: 'Download' }).click();
-      const file = await readFile(await (await coming).path(), 'utf8');
-      expect(file).toContain('server is listening');
-      const second = await engine.containers.inspect(`cortex-model-${id}-1`);
-      await engine.containers.remove(second?.id ?? '', { force: true });
-      await page.getByTestId('model-state').getByText('1 of 2 replicas serve').waitFor();
-      await expect.poll(() => page.getByRole('alert').count()).toBe(0);
-      await expectFitForAll(page, 'replicas', colorScheme);
-      await log.scrollIntoViewIfNeeded();
-      await page.screenshot({ path: join(import.meta.dirname, `../artifacts/ui/engine-log-${colorScheme}.png`) });
-      await expect
-        .poll(async () => (await rows.allInnerTexts()).map((row) => row.includes('ready')), { timeout: 60_000 })
-        .toEqual([true, true]);
-    } finally {
-      await close();
-    }
-  },
-);
+it('each replica of a model is seen, what it lacks, and its log', async () => {
+  const { context, close } = await openChromium();
+  try {
+    const page = await context.newPage();
+    await page.goto(cortex.ui);
+    await signIn(page, account);
+    await page.waitForURL('**/models');
+    await page.getByRole('link', { name: 'Tiny' }).first().click();
+    const rows = page.getByTestId('replicas').getByRole('listitem');
+    await expect
+      .poll(async () => (await rows.allInnerTexts()).map((row) => row.includes('ready')), { timeout: 60_000 })
+      .toEqual([true, true]);
+    const log = page.getByRole('log');
+    await log.getByText(/server is listening on/).waitFor();
+    await page.getByLabel('Search the log').fill('listening');
+    await page.getByText(/^\d+ of \d+ lines$/).waitFor();
+    expect(await log.getByText(/listening/).count()).toBe(await log.locator('div').count());
+    await page.getByLabel('Search the log').fill('no such words');
+    await page.getByText('No line matches.').waitFor();
+    await page.getByLabel('Search the log').fill('');
+    const coming = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Download' }).click();
+    const file = await readFile(await (await coming).path(), 'utf8');
+    expect(file).toContain('server is listening');
+    const second = await engine.containers.inspect(`cortex-model-${id}-1`);
+    await engine.containers.remove(second?.id ?? '', { force: true });
+    await page.getByTestId('model-state').getByText('1 of 2 replicas serve').waitFor();
+    await expect.poll(() => page.getByRole('alert').count()).toBe(0);
+    await expectFitForAll(page, 'replicas');
+    await log.scrollIntoViewIfNeeded();
+    await page.screenshot({ path: join(import.meta.dirname, `../artifacts/ui/engine-log.png`) });
+    await expect
+      .poll(async () => (await rows.allInnerTexts()).map((row) => row.includes('ready')), { timeout: 60_000 })
+      .toEqual([true, true]);
+  } finally {
+    await close();
+  }
+});

@@ -38,8 +38,8 @@ const addEndpoint = (name: string, servedName: string) =>
   cortex.call('createEndpoint', { body: { name, served_name: servedName, url: engine.url, api_key: 'secret' } });
 
 /** A signed-in browser on the page; a script that breaks there is a failure. */
-async function onPage(path: string, colorScheme: 'light' | 'dark', body: (page: Page) => Promise<void>): Promise<void> {
-  const { context, close } = await openChromium({ colorScheme });
+async function onPage(path: string, body: (page: Page) => Promise<void>): Promise<void> {
+  const { context, close } = await openChromium();
   try {
     const page = await context.newPage();
     const broken: string[] = [];
@@ -56,15 +56,15 @@ async function onPage(path: string, colorScheme: 'light' | 'dark', body: (page: 
 const rowOf = (page: Page, table: string, text: string) =>
   page.getByRole('table', { name: table }).getByRole('row').filter({ hasText: text });
 
-describe.each(['light', 'dark'] as const)('the pages Routing and Limits (%s)', (colorScheme) => {
+describe('the pages Routing and Limits', () => {
   it('say what they are for while there is nothing', async () => {
     await clear();
-    await onPage('/routing', colorScheme, async (page) => {
+    await onPage('/routing', async (page) => {
       await page.getByText('Nothing to route yet').waitFor();
-      await expectFitForAll(page, 'routing-empty', colorScheme);
+      await expectFitForAll(page, 'routing-empty');
       await page.getByRole('link', { name: 'Limits' }).click();
       await page.getByText('No limit yet').waitFor();
-      await expectFitForAll(page, 'limits-empty', colorScheme);
+      await expectFitForAll(page, 'limits-empty');
     });
   });
 
@@ -98,9 +98,9 @@ describe.each(['light', 'dark'] as const)('the pages Routing and Limits (%s)', (
     await cortex.call('setLimit', {
       body: { subject: 'user', id: user.id, tokens_per_day: 2_000_000, tokens_per_month: 40_000_000 },
     });
-    await onPage('/routing', colorScheme, async (page) => {
+    await onPage('/routing', async (page) => {
       await page.getByText('org/a-model').first().waitFor();
-      await expectFitForAll(page, 'routing-full', colorScheme);
+      await expectFitForAll(page, 'routing-full');
       for (const [name, path] of [
         ['routing-endpoint', '/routing?add=endpoint'],
         ['routing-alias', '/routing?alias=team%2Fdefault'],
@@ -110,14 +110,14 @@ describe.each(['light', 'dark'] as const)('the pages Routing and Limits (%s)', (
       ] as const) {
         await page.goto(cortex.ui + path);
         await page.getByRole('dialog').waitFor();
-        await expectFitForAll(page, name, colorScheme);
+        await expectFitForAll(page, name);
       }
       await page.goto(`${cortex.ui}/limits`);
       await page.getByRole('table', { name: 'Limits' }).waitFor();
-      await expectFitForAll(page, 'limits-full', colorScheme);
+      await expectFitForAll(page, 'limits-full');
       await page.goto(`${cortex.ui}/nowhere`);
       await page.getByText('Nothing is at this address').waitFor();
-      await expectFitForAll(page, 'not-found', colorScheme);
+      await expectFitForAll(page, 'not-found');
     });
   });
 });
@@ -135,20 +135,20 @@ describe('the page Routing', () => {
       { ...base, served_name: 'down', replicas: [failing] },
       { ...base, served_name: 'still-loading', state: 'loading', replicas: [] },
     ];
-    await onPage('/models', 'dark', async (page) => {
+    await onPage('/models', async (page) => {
       await page.route('**/admin/routing', (route) => route.fulfill({ json: { ...seen, models } }));
       await page.getByRole('link', { name: 'Routing' }).click();
       await rowOf(page, 'Served names', 'half').waitFor();
       expect(await rowOf(page, 'Served names', 'half').innerText()).toMatch(/ready.*1 of 2 replicas.*failing\s+gpu-2/s);
       expect(await rowOf(page, 'Served names', 'down').innerText()).toMatch(/failing.*no replica answers/s);
       expect(await rowOf(page, 'Served names', 'still-loading').innerText()).toMatch(/loading.*none/s);
-      await expectFitForAll(page, 'routing-failing', 'dark');
+      await expectFitForAll(page, 'routing-failing');
     });
   });
 
   it('says what the server said when it cannot be read, and tries again', async () => {
     await clear();
-    await onPage('/models', 'light', async (page) => {
+    await onPage('/models', async (page) => {
       const error = { message: 'The database does not answer.', hint: 'make logs shows the cause.' };
       const json = {
         error: { ...error, type: 'server_error', code: 'database_unavailable', param: null, request_id: 'req_1' },
@@ -157,7 +157,7 @@ describe('the page Routing', () => {
       await page.getByRole('link', { name: 'Routing' }).click();
       await page.getByText('The database does not answer.').waitFor();
       await page.getByText('make logs shows the cause.').waitFor();
-      await expectFitForAll(page, 'routing-failure', 'light');
+      await expectFitForAll(page, 'routing-failure');
       await page.unroute('**/admin/routing');
       await page.getByRole('button', { name: 'Try again' }).click();
       await page.getByText('Nothing to route yet').waitFor();
@@ -168,7 +168,7 @@ describe('the page Routing', () => {
     await clear();
     await addEndpoint('gpu-1', 'large');
     const me = await cortex.call('me');
-    await onPage('/models', 'light', async (page) => {
+    await onPage('/models', async (page) => {
       await page.route('**/auth/me', (route) =>
         route.fulfill({ json: { ...me, rights: ['models:read', 'chat'] satisfies typeof me.rights } }),
       );
@@ -182,7 +182,7 @@ describe('the page Routing', () => {
 
   it('adds an endpoint, says at the field what the server refuses, and never shows the key again', async () => {
     await clear();
-    await onPage('/routing', 'light', async (page) => {
+    await onPage('/routing', async (page) => {
       await page.getByRole('button', { name: 'Add endpoint' }).click();
       const dialog = page.getByRole('dialog');
       await dialog.getByLabel('Name', { exact: true }).fill('gpu-1');
@@ -223,7 +223,7 @@ describe('the page Routing', () => {
     await clear();
     await addEndpoint('gpu-1', 'large');
     await addEndpoint('gpu-2', 'small');
-    await onPage('/routing', 'light', async (page) => {
+    await onPage('/routing', async (page) => {
       await page.getByRole('button', { name: 'New alias' }).click();
       const dialog = page.getByRole('dialog');
       await dialog.getByLabel('Name', { exact: true }).fill('small');
@@ -254,7 +254,7 @@ describe('the page Routing', () => {
     await clear();
     await addEndpoint('gpu-1', 'served-here');
     await addEndpoint('gpu-2', 'substitute');
-    await onPage('/routing', 'light', async (page) => {
+    await onPage('/routing', async (page) => {
       const dialog = page.getByRole('dialog');
       await page.getByRole('link', { name: 'Settings of served-here' }).click();
       await dialog.getByLabel('Answered at a time').fill('4');
@@ -293,7 +293,7 @@ describe('the page Limits', () => {
   it('sets, shows and removes limits of a key that is found by its name', async () => {
     await clear();
     const { key } = await cortex.call('createKey', { body: { name: 'support-bot' } });
-    await onPage('/limits', 'light', async (page) => {
+    await onPage('/limits', async (page) => {
       const dialog = page.getByRole('dialog');
       await page.getByRole('button', { name: 'Set a limit' }).click();
       await dialog.getByLabel('Whose').selectOption(`support-bot (${key.prefix}…)`);
@@ -333,7 +333,7 @@ describe('the page API keys', () => {
     await clear();
     await addEndpoint('gpu-1', 'large');
     await addEndpoint('gpu-2', 'small');
-    await onPage('/keys', 'light', async (page) => {
+    await onPage('/keys', async (page) => {
       const dialog = page.getByRole('dialog');
       await page.getByRole('button', { name: 'New key' }).click();
       await dialog.getByLabel('Name', { exact: true }).fill('narrow');
@@ -342,7 +342,7 @@ describe('the page API keys', () => {
       await dialog.getByLabel('Every model').uncheck();
       await dialog.getByLabel('small').uncheck();
       await dialog.getByLabel('Networks').fill('10.1.0.0/16\n10.2.0.0/99');
-      await expectFitForAll(page, 'keys-form', 'light');
+      await expectFitForAll(page, 'keys-form');
       await dialog.getByRole('button', { name: 'Create key' }).click();
       await dialog.getByText('an IP address or a CIDR block').waitFor();
       await dialog.getByLabel('Networks').fill('10.1.0.0/16\n10.2.0.7');
@@ -352,7 +352,7 @@ describe('the page API keys', () => {
       await dialog.getByRole('button', { name: 'Done' }).click();
       const row = rowOf(page, 'API keys', 'narrow');
       expect(await row.innerText()).toMatch(/all but audio.*large.*10\.1\.0\.0\/16 \+1/s);
-      await expectFitForAll(page, 'keys-full', 'light');
+      await expectFitForAll(page, 'keys-full');
       await page.getByRole('button', { name: 'Revoke narrow' }).click();
       await dialog.getByRole('button', { name: 'Revoke' }).click();
       await row.getByText('revoked').waitFor();
@@ -362,7 +362,7 @@ describe('the page API keys', () => {
 
 describe('the UI', () => {
   it('asks to sign in when the session has ended, and leads back to the place with its filters', async () => {
-    await onPage('/usage', 'light', async (page) => {
+    await onPage('/usage', async (page) => {
       await page.goto(`${cortex.ui}/usage?range=7d`);
       await page.getByText('No request yet').waitFor();
       await page.context().clearCookies();
@@ -381,7 +381,7 @@ describe('the UI', () => {
   });
 
   it('says so when a page cannot be loaded, and loads it again', async () => {
-    await onPage('/models', 'light', async (page) => {
+    await onPage('/models', async (page) => {
       await page.route('**/assets/system-*.js', (route) => route.abort());
       await page.getByRole('link', { name: 'System' }).click();
       await page.getByText('This page could not be shown').waitFor();
@@ -394,7 +394,7 @@ describe('the UI', () => {
   it('keeps no empty answer in the playground after Stop, and gives the question back', async () => {
     await clear();
     await addEndpoint('gpu-1', 'silent');
-    await onPage('/playground', 'light', async (page) => {
+    await onPage('/playground', async (page) => {
       await page.getByLabel('Message').fill('Are you there?');
       await page.getByRole('button', { name: 'Send' }).click();
       await page.getByText('…', { exact: true }).waitFor();

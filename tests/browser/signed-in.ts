@@ -31,23 +31,30 @@ export async function findBarriers(page: Page): Promise<string[]> {
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
 }
 
-/** The page as it is has no barrier, fits every width, and is kept as pictures. */
-export async function expectFitForAll(page: Page, name: string, colorScheme: string): Promise<void> {
+/** The page as it is has no barrier and fits every width, in both themes, and is kept as pictures. */
+export async function expectFitForAll(page: Page, name: string): Promise<void> {
   mkdirSync(pictures, { recursive: true });
-  // A colour that changes is judged where it ends; skeletons never end.
-  await page.evaluate(
-    'Promise.all(document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime < Infinity).map((one) => one.finished.catch(() => null)))',
-  );
-  expect(await findBarriers(page), name).toEqual([]);
-  for (const width of [1440, 1024, 390]) {
-    await page.setViewportSize({ width, height: 900 });
-    await page.screenshot({ path: join(pictures, `${name}-${colorScheme}-${width}.png`) });
-    const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-    expect(overflow, `${name} at ${width}`).toBe(0);
-    const inDialogs = await page.evaluate<number>(
-      'Math.max(0, ...[...document.querySelectorAll("[role=dialog]")].map((one) => one.scrollWidth - one.clientWidth))',
+  for (const colorScheme of ['dark', 'light'] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.locator(`html[data-theme=${colorScheme}]`).waitFor({ state: 'attached' });
+    // A colour that changes is judged where it ends; skeletons never end.
+    await page.evaluate(
+      'Promise.all(document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime < Infinity).map((one) => one.finished.catch(() => null)))',
     );
-    expect(inDialogs, `dialog of ${name} at ${width}`).toBe(0);
+    expect(await findBarriers(page), `${name}, ${colorScheme}`).toEqual([]);
+    for (const width of [1440, 1024, 390]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.screenshot({ path: join(pictures, `${name}-${colorScheme}-${width}.png`) });
+      await expectNoOverflow(page, `${name} at ${width}`);
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
   }
-  await page.setViewportSize({ width: 1440, height: 900 });
+}
+
+async function expectNoOverflow(page: Page, what: string): Promise<void> {
+  expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth'), what).toBe(0);
+  const inDialogs = await page.evaluate<number>(
+    'Math.max(0, ...[...document.querySelectorAll("[role=dialog]")].map((one) => one.scrollWidth - one.clientWidth))',
+  );
+  expect(inDialogs, `dialog of ${what}`).toBe(0);
 }

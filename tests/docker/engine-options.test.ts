@@ -39,9 +39,7 @@ describe('asking an image for its options', () => {
     const probe = new EngineProbe(engine, mark);
     const answers = await Promise.all([1, 2, 3].map(() => probe.ask('llamacpp', llama)));
     expect(new Set(answers).size).toBe(1);
-    const startedAt = performance.now();
-    await probe.ask('llamacpp', llama);
-    expect(performance.now() - startedAt).toBeLessThan(200);
+    expect(await probe.ask('llamacpp', llama)).toBe(answers[0]);
   });
 
   it('removes what was being asked when Cortex was killed', async () => {

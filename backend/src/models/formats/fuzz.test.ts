@@ -13,7 +13,8 @@ import { parseObject } from './json-file.ts';
 import { readSafetensors } from './safetensors.ts';
 
 /** More than any of these takes; a machine under load may be slow. */
-const longestMs = 2000;
+/** Far from what it takes, and far from what a text takes that is read again for each of its characters. */
+const longestMs = 12_000;
 
 interface Tally {
   readonly read: number;
