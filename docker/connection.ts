@@ -65,11 +65,21 @@ export class Connection {
     });
   }
 
-  /** As `call` where the answer's body does not matter. Gives the status. */
-  async run(path: string, options: Call): Promise<number> {
+  /**
+   * As `call` where the answer's body does not matter. 404 is an error here, for it says more than that the thing is gone:
+   * Engines say so too where they have no addresses left for a network, and of a container whose network is missing.
+   */
+  async run(path: string, options: Call): Promise<void> {
+    const { status, body } = await this.call(path, options);
+    if (status === 404) throw refusal(options.action, status, await body.text());
+    await body.dump();
+  }
+
+  /** As `run` for what is about one thing alone. False where there is no such thing. */
+  async runIfThere(path: string, options: Call): Promise<boolean> {
     const { status, body } = await this.call(path, options);
     await body.dump();
-    return status;
+    return status !== 404;
   }
 
   /** Gives the status and the Engine's words for it, whatever they are. */
@@ -94,10 +104,7 @@ export class Connection {
   async #send(path: string, options: Call): Promise<Answer> {
     const answer = await this.#request(path, options);
     if (answer.statusCode < 400 || answer.statusCode === 404) return { status: answer.statusCode, body: answer.body };
-    throw new CortexError('docker_failed', {
-      action: options.action,
-      reason: reasonOf(answer.statusCode, await answer.body.text()),
-    });
+    throw refusal(options.action, answer.statusCode, await answer.body.text());
   }
 
   async #request(path: string, options: Call): Promise<Dispatcher.ResponseData> {
@@ -124,8 +131,11 @@ export class Connection {
   }
 }
 
+export const refusal = (action: string, status: number, body: string): CortexError =>
+  new CortexError('docker_failed', { action, reason: reasonOf(status, body) });
+
 /** The Engine's words in an answer's body. */
-export function reasonOf(status: number, body: string): string {
+function reasonOf(status: number, body: string): string {
   try {
     const message: unknown = Object(JSON.parse(body)).message;
     return typeof message === 'string' ? message : `HTTP ${status}`;

@@ -130,17 +130,12 @@ export class Containers {
   }
 
   async start(id: string): Promise<void> {
-    const status = await this.#connection.run(`/containers/${id}/start`, {
-      method: 'POST',
-      action: `start the container ${id}`,
-    });
-    if (status === 404)
-      throw new CortexError('docker_failed', { action: `start the container ${id}`, reason: 'it is gone' });
+    await this.#connection.run(`/containers/${id}/start`, { method: 'POST', action: `start the container ${id}` });
   }
 
   /** Does nothing where it has stopped or is gone. */
   async stop(id: string, options: { timeoutSeconds: number }): Promise<void> {
-    await this.#connection.run(`/containers/${id}/stop`, {
+    await this.#connection.runIfThere(`/containers/${id}/stop`, {
       method: 'POST',
       query: { t: options.timeoutSeconds },
       action: `stop the container ${id}`,
@@ -149,7 +144,7 @@ export class Containers {
 
   /** Does nothing where it is gone. */
   async remove(id: string, options: { force?: boolean } = {}): Promise<void> {
-    await this.#connection.run(`/containers/${id}`, {
+    await this.#connection.runIfThere(`/containers/${id}`, {
       method: 'DELETE',
       query: { force: options.force ?? false, v: true },
       action: `remove the container ${id}`,

@@ -91,7 +91,7 @@ export class DockerEngine {
     options: { internal: boolean; hostAddress?: boolean; labels?: Readonly<Record<string, string>> },
   ): Promise<void> {
     const action = `create the network ${name}`;
-    if ((await this.#connection.run(`/networks/${encodeURIComponent(name)}`, { action })) !== 404) return;
+    if (await this.#connection.runIfThere(`/networks/${encodeURIComponent(name)}`, { action })) return;
     await this.#connection.run('/networks/create', {
       method: 'POST',
       json: {
@@ -108,7 +108,7 @@ export class DockerEngine {
   }
 
   async removeNetwork(name: string): Promise<void> {
-    await this.#connection.run(`/networks/${encodeURIComponent(name)}`, {
+    await this.#connection.runIfThere(`/networks/${encodeURIComponent(name)}`, {
       method: 'DELETE',
       action: `remove the network ${name}`,
     });

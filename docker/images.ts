@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { CortexError } from '../contract/errors.ts';
-import { type Connection, reasonOf } from './connection.ts';
+import { type Connection, refusal } from './connection.ts';
 import { type EngineMessage, followMessages } from './stream.ts';
 
 const inspected = z
@@ -95,7 +95,7 @@ export class Images {
       signal: options.signal,
       action,
     });
-    if (status === 404) throw new CortexError('docker_failed', { action, reason: reasonOf(status, await body.text()) });
+    if (status === 404) throw refusal(action, status, await body.text());
     await followMessages(body, action, options.onMessage);
   }
 
@@ -122,12 +122,11 @@ export class Images {
 
   /** True if there was such an image. */
   async remove(reference: string, options: { force?: boolean } = {}): Promise<boolean> {
-    const status = await this.#connection.run(`/images/${encodePath(reference)}`, {
+    return this.#connection.runIfThere(`/images/${encodePath(reference)}`, {
       method: 'DELETE',
       query: { force: options.force ?? false },
       action: `remove ${reference}`,
     });
-    return status !== 404;
   }
 }
 

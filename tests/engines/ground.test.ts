@@ -48,6 +48,16 @@ it.each(['overlay2', 'containerd'] as const)(
   },
 );
 
+it('leaves no network of an engine behind', async () => {
+  const links = async () => (await run('ip', ['-o', 'link'])).stdout.split('\n').length;
+  const before = await links();
+  const engine = await startEngine({ name: 'networks', version: 'bookworm', store: 'overlay2' });
+  await run('docker', ['--host', engine.host, 'network', 'create', 'kept']);
+  expect(await links()).toBeGreaterThan(before + 1);
+  await engine.stop();
+  expect(await links()).toBe(before);
+});
+
 it('runs two engines beside each other', async () => {
   const first = await startEngine({ name: 'first', version: 'bookworm', store: 'overlay2' });
   const second = await startEngine({ name: 'second', version: 'trixie', store: 'overlay2' });

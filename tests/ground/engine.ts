@@ -15,6 +15,8 @@ export interface EngineOptions {
   version: 'bookworm' | 'trixie';
   store: 'overlay2' | 'containerd';
   netns?: string;
+  /** More for its daemon.json. */
+  settings?: Readonly<Record<string, unknown>>;
 }
 
 export interface Engine {
@@ -53,7 +55,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const runDir = await mkdtemp('/run/cxg-');
   const host = `unix://${runDir}/docker.sock`;
   const features = options.store === 'containerd' ? { features: { 'containerd-snapshotter': true } } : {};
-  await writeFile(join(dir, 'daemon.json'), JSON.stringify(features));
+  await writeFile(join(dir, 'daemon.json'), JSON.stringify({ ...features, ...options.settings }));
   const args = [
     '--config-file',
     join(dir, 'daemon.json'),
@@ -105,6 +107,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       const listed = await run('docker', ['--host', host, 'ps', '-aq']).catch(() => ({ stdout: '' }));
       const ids = listed.stdout.split('\n').filter((id) => id !== '');
       if (ids.length > 0) await run('docker', ['--host', host, 'rm', '-f', ...ids]).catch(() => undefined);
+      // Their bridges would stay, and with them their addresses: some thirty networks later no Engine has any left.
+      await run('docker', ['--host', host, 'network', 'prune', '--force']).catch(() => undefined);
       await end('SIGTERM');
     }
     await unmountAll();

@@ -14,7 +14,6 @@ const refusal = (reason: string) => new CortexError('docker_failed', { action: '
 class ScriptedRoom implements Room {
   containers: RoomContainer[] = [];
   readonly told: string[] = [];
-  readonly address = 'unix:///docker.sock';
   readonly network = 'net';
   list = async (): Promise<RoomContainer[]> => this.containers;
   inspect: Room['inspect'] = async () => null;
@@ -184,11 +183,23 @@ describe('the supervisor', () => {
     // biome-ignore lint/correctness/useYield: it fails before it gives an event.
     room.events = async function* (signal) {
       left.push(getEventListeners(signal, 'abort').length);
-      throw new CortexError('docker_unavailable', { address: room.address, reason: 'nothing listens there' });
+      throw new CortexError('docker_unavailable', { address: 'unix:///docker.sock', reason: 'nothing listens there' });
     };
     watch();
     await until(() => left.length === 2);
     expect(left[1]).toBe(left[0]);
+  });
+
+  it('tells what keeps Docker from making the network of the engines', async () => {
+    records = [recordOf('one')];
+    room.prepare = async () => {
+      throw refusal('could not find an available, non-overlapping IPv4 address pool among the defaults');
+    };
+    watch();
+    await until(() => stateOf('one') === 'failed');
+    const one = seen.find(({ record }) => record.id === 'one');
+    expect(one?.reason).toBe('Docker has no addresses left for one more network');
+    expect(one?.hint).toContain('docker network prune');
   });
 
   describe('while Docker is away', () => {
@@ -207,7 +218,10 @@ describe('the supervisor', () => {
       watch();
       await until(() => stateOf('one') === 'ready');
       room.list = async () => {
-        throw new CortexError('docker_unavailable', { address: room.address, reason: 'nothing listens there' });
+        throw new CortexError('docker_unavailable', {
+          address: 'unix:///docker.sock',
+          reason: 'nothing listens there',
+        });
       };
       supervisor.wake();
       await until(() => stateOf('two') === 'failed');

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CortexError } from '../../../contract/errors.ts';
 import type { ReplicaState } from '../../../contract/models.ts';
 import type { ModelRecord } from '../db/model-records.ts';
+import { diagnoseRefusal } from '../engines/diagnosis/diagnose.ts';
 import { enginePort } from '../engines/launch.ts';
 import type { Endpoint } from '../routing/table.ts';
 import { countRestart, type Decision, decide, freshMemory, type Memory, type Observed, type Step } from './decide.ts';
@@ -131,8 +132,8 @@ export class Supervisor {
       const found = await this.#containersByModel(records);
       const observed = await Promise.all(
         records.map((record) =>
-          found === null
-            ? this.#withoutDocker(record)
+          found instanceof CortexError
+            ? this.#withoutDocker(record, found)
             : this.#lookAt(record, found.get(record.id) ?? []).catch((error: unknown) => this.#unseen(record, error)),
         ),
       );
@@ -148,8 +149,8 @@ export class Supervisor {
     if (!this.#stopping.signal.aborted) this.#timer = setTimeout(() => this.wake(), busy ? busyLookMs : calmLookMs);
   }
 
-  /** Our containers by model, or null where no Engine answers. Those of models that are gone are removed. */
-  async #containersByModel(records: readonly ModelRecord[]): Promise<Map<string, RoomContainer[]> | null> {
+  /** Our containers by model, or why nobody can tell. Those of models that are gone are removed. */
+  async #containersByModel(records: readonly ModelRecord[]): Promise<Map<string, RoomContainer[]> | CortexError> {
     const { room, logger } = this.#options;
     try {
       if (!this.#networkReady) await room.prepare();
@@ -169,25 +170,26 @@ export class Supervisor {
       if (!(error instanceof CortexError)) throw error;
       this.#networkReady = false;
       if (error.code !== 'docker_unavailable') logger.warn({ err: error }, 'Docker could not tell its containers');
-      return null;
+      return error;
     }
   }
 
   /** Without Docker nothing can be started or stopped, but engines that it has started go on answering. */
-  async #withoutDocker(record: ModelRecord): Promise<ObservedModel> {
-    const { room } = this.#options;
-    const { hint } = new CortexError('docker_unavailable', { address: room.address, reason: 'nothing answers' });
-    const unknown = { record, hint, cause: null, replicas: [], endpoints: [] };
-    if (record.wanted !== 'running') return { ...unknown, state: 'stopped', reason: 'No Docker Engine was found' };
+  async #withoutDocker(record: ModelRecord, error: CortexError): Promise<ObservedModel> {
+    const isAway = error.code === 'docker_unavailable';
+    const told = isAway ? null : diagnoseRefusal(error.message)?.words;
+    const reason = isAway ? 'No Docker Engine was found' : (told?.reason ?? error.message);
+    const unknown = { record, hint: told?.hint ?? error.hint, cause: told?.cause ?? null, replicas: [], endpoints: [] };
+    if (record.wanted !== 'running') return { ...unknown, state: 'stopped', reason };
     const port = enginePort[record.engine];
     const running = (this.#lastFound.get(record.id) ?? []).filter(({ status }) => status === 'running');
     const answers = await Promise.all(running.map((container) => this.#look.answers(container, port)));
     const serving = running.filter((_, at) => answers[at]);
-    if (serving.length === 0) return { ...unknown, state: 'failed', reason: 'No Docker Engine was found' };
+    if (serving.length === 0) return { ...unknown, state: 'failed', reason };
     return {
       ...unknown,
       state: 'ready',
-      reason: 'it serves, but no Docker Engine was found',
+      reason: isAway ? 'it serves, but no Docker Engine was found' : `it serves, but ${reason}`,
       replicas: serving.map(({ replica }) => ({ replica, state: 'ready', reason: null })),
       endpoints: serving.map(({ replica, address }) =>
         this.#endpointOf({ record, index: replica }, `http://${address}:${port}`),

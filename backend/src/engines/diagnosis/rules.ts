@@ -172,6 +172,12 @@ export const causes: readonly Rule[] = [
     hint: 'Free some space: df -h and docker system df show where it went.',
   },
   {
+    code: 'no-addresses',
+    pattern: /non-overlapping IPv4 address pool|all predefined address pools have been fully subnetted/i,
+    reason: 'Docker has no addresses left for one more network',
+    hint: "docker network prune removes what nobody uses; else a VPN's route covers them, or /etc/docker/daemon.json needs default-address-pools.",
+  },
+  {
     code: 'no-configuration',
     pattern: /does not appear to have a file named config\.json/i,
     reason: "config.json is missing or can't be read",

@@ -64,10 +64,6 @@ export class EngineRoom {
     this.#probe = new EngineProbe(options.engine, options.network);
   }
 
-  get address(): string {
-    return this.#options.engine.address;
-  }
-
   get network(): string {
     return this.#options.network;
   }
@@ -76,7 +72,10 @@ export class EngineRoom {
     return this.#options.imageOf(engine);
   }
 
-  /** Makes the engines' network, and learns what the machine has. @throws CortexError docker_unavailable, docker_failed */
+  /**
+   * Makes the engines' network, which `docker system prune` takes along while no engine runs, and learns what the machine has.
+   * @throws CortexError docker_unavailable, docker_failed
+   */
   async prepare(): Promise<void> {
     const { engine, network } = this.#options;
     await this.#learn();
@@ -117,7 +116,6 @@ export class EngineRoom {
   /** Makes the container of a model's replica and gives its identity. @throws CortexError model_refused, folder_*, docker_* */
   async create(record: ModelRecord, facts: EngineFacts, replica = 0): Promise<string> {
     checkRecord(record, replica);
-    // Whoever clears away what nobody uses (`docker system prune`) takes the network along.
     await this.prepare();
     const grant = await grantFolder(this.#options.models, record);
     const { specHash: _hash, ...spec } = this.#spec(record, replica, facts, grant);
@@ -136,6 +134,7 @@ export class EngineRoom {
     const details = await this.inspect(id);
     if (details?.labels[labels.model] !== record.id) throw refusal(record, 'that container is not its own');
     const { containers } = this.#options.engine;
+    await this.prepare();
     try {
       const before = await this.#grantOf(record, details);
       // A file: environment and arguments would stand in `docker inspect`.
