@@ -126,11 +126,6 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   const publishAgain = () => {
     publish().catch((error: unknown) => logger.warn({ err: error }, 'Keys, sessions and rules could not be read anew'));
   };
-  // Other servers on the same database change things too. What a notice does not tell, time does.
-  if (config.databaseUrl !== null) {
-    const notices = listenForChanges({ url: config.databaseUrl, onChange: publishAgain, logger });
-    closing.add(() => notices.close());
-  }
   const republishing = setInterval(publishAgain, republishMs);
   closing.add(() => clearInterval(republishing));
 
@@ -196,6 +191,15 @@ async function wire(config: Config, logger: Logger, closing: Closing): Promise<R
   closing.add(() => onDemand.close());
   models.supervise();
   closing.add(() => models.close());
+  // Other servers on the same database change things too. What a notice does not tell, time does.
+  if (config.databaseUrl !== null) {
+    const onChange = (tables: ReadonlySet<string> | null) => {
+      if (tables === null || tables.has('models')) models.changedElsewhere();
+      if (tables === null || [...tables].some((table) => table !== 'models')) publishAgain();
+    };
+    const notices = listenForChanges({ url: config.databaseUrl, onChange, logger });
+    closing.add(() => notices.close());
+  }
 
   const offlineMode = (): boolean => gate.status().mode !== 'off';
   const downloads = new Downloads({

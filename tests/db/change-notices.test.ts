@@ -2,9 +2,12 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { listenForChanges } from '../../backend/src/db/change-notices.ts';
 import { ensureOrganization, insertUser } from '../../backend/src/db/identity-records.ts';
+import { deleteModel, insertModel } from '../../backend/src/db/model-records.ts';
 import { openDatabase } from '../../backend/src/db/open.ts';
 import { Identity } from '../../backend/src/identity/identity.ts';
+import { hashPassword } from '../../backend/src/identity/passwords.ts';
 import { RoutingTable } from '../../backend/src/routing/table.ts';
+import { newModel } from '../../contract/models.ts';
 import { hasPostgres } from './both-databases.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 
@@ -19,11 +22,17 @@ describe.runIf(hasPostgres)('two servers on one Postgres', () => {
 
   async function startServer() {
     const { db, close } = await openDatabase({ url: postgres.url });
+    const heard: (readonly string[])[] = [];
     const table = new RoutingTable();
     const identity = new Identity({ db, snapshot: table, sessionTtlMs: 60_000 });
     await identity.publish();
-    const notices = listenForChanges({ url: postgres.url, onChange: () => void identity.publish(), logger });
-    return { db, table, identity, stop: () => notices.close().then(close) };
+    const onChange = (tables: ReadonlySet<string> | null) => {
+      heard.push([...(tables ?? ['any'])]);
+      // A notice may come while the server stops.
+      identity.publish().catch(() => undefined);
+    };
+    const notices = listenForChanges({ url: postgres.url, onChange, logger });
+    return { db, table, identity, heard, stop: () => notices.close().then(close) };
   }
   const admin = async ({ db }: Awaited<ReturnType<typeof startServer>>) => {
     const organizationId = await ensureOrganization(db, 'o');
@@ -37,6 +46,9 @@ describe.runIf(hasPostgres)('two servers on one Postgres', () => {
     });
     return { id: '', hash: '', expiresAtMs: 0, user };
   };
+  const someModel = newModel.parse({
+    ...{ name: 'm', served_name: 'm', engine: 'llamacpp', folder: 'm', file: 'm.gguf', options: {} },
+  });
   const newKey = { name: 'k', scopes: ['chat' as const], models: null, networks: null, expires_at: null };
 
   it('know of a new key and of its revocation within a second, whichever made it', async () => {
@@ -47,6 +59,36 @@ describe.runIf(hasPostgres)('two servers on one Postgres', () => {
       await vi.waitFor(() => expect(known()).toBe(true), { timeout: 1000, interval: 10 });
       await one.identity.revokeKey(key.id);
       await vi.waitFor(() => expect(known()).toBe(false), { timeout: 1000, interval: 10 });
+    } finally {
+      await one.stop();
+      await other.stop();
+    }
+  });
+
+  it('hear which tables another one has written, models among them', async () => {
+    const [one, other] = [await startServer(), await startServer()];
+    try {
+      await vi.waitFor(() => expect(other.heard).toContainEqual(['any']));
+      const { id } = await insertModel(one.db, someModel);
+      await vi.waitFor(() => expect(other.heard).toContainEqual(['models']), { timeout: 1000, interval: 10 });
+      await deleteModel(one.db, id);
+    } finally {
+      await one.stop();
+      await other.stop();
+    }
+  });
+
+  it('takes a session that another one has just made, and refuses it when that one has ended it', async () => {
+    const [one, other] = [await startServer(), await startServer()];
+    try {
+      const { user } = await admin(one);
+      await sql`update users set password_hash = ${await hashPassword('a password of mine')} where id = ${user.id}`.execute(
+        one.db,
+      );
+      const { token, session } = await one.identity.login(user.username, 'a password of mine', '127.0.0.1');
+      expect((await other.identity.findSession(token))?.user.id).toBe(user.id);
+      await one.identity.logout(session);
+      await vi.waitFor(async () => expect(await other.identity.findSession(token)).toBeNull(), { timeout: 1000 });
     } finally {
       await one.stop();
       await other.stop();

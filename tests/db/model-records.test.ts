@@ -67,6 +67,17 @@ onBothDatabases((database) => {
       expect(ids.at(-1)).toBe(added.id);
     });
 
+    it('is not read again until something was written, be it while it was being read', async () => {
+      const list = new ModelList(db());
+      const before = await list.latest();
+      expect(await list.latest()).toBe(before);
+      const reading = list.read();
+      const added = await models.insertModel(db(), gguf());
+      list.written();
+      await reading;
+      expect((await list.latest()).map(({ id }) => id)).toContain(added.id);
+    });
+
     it('keeps a model as the same object until it is written', async () => {
       const list = new ModelList(db());
       const [one, other] = [await models.insertModel(db(), gguf()), await models.insertModel(db(), gguf())];

@@ -2,8 +2,8 @@ import pg from 'pg';
 
 export interface ChangeNoticesOptions {
   readonly url: string;
-  /** Something that servers keep in memory has changed, or may have while nobody listened. */
-  readonly onChange: () => void;
+  /** Of what servers keep in memory these tables have changed; null: any may have while nobody listened. */
+  readonly onChange: (tables: ReadonlySet<string> | null) => void;
   readonly logger: { warn(details: object, message: string): void };
 }
 
@@ -22,11 +22,15 @@ export function listenForChanges({ url, onChange, logger }: ChangeNoticesOptions
   let retryMs = firstRetryMs;
   let timer: NodeJS.Timeout | null = null;
   let gathering: NodeJS.Timeout | null = null;
+  const gathered = new Set<string>();
 
-  const changed = () => {
+  const changed = ({ payload }: pg.Notification) => {
+    if (payload !== undefined) gathered.add(payload);
     gathering ??= setTimeout(() => {
       gathering = null;
-      onChange();
+      const tables = new Set(gathered);
+      gathered.clear();
+      onChange(tables);
     }, gatherMs);
   };
   const again = (error: unknown) => {
@@ -53,7 +57,7 @@ export function listenForChanges({ url, onChange, logger }: ChangeNoticesOptions
       await next.connect();
       await next.query('listen cortex_changes');
       retryMs = firstRetryMs;
-      changed();
+      onChange(null);
     } catch (error) {
       again(error);
     }

@@ -12,9 +12,13 @@ import { replicas } from './migrations/2026-11-27-replicas.ts';
 import { downloads } from './migrations/2026-11-28-downloads.ts';
 import { onDemand } from './migrations/2026-11-28-on-demand.ts';
 import { trials } from './migrations/2026-11-28-trials.ts';
+import { writeNotices } from './migrations/2026-11-28-write-notices.ts';
 import type { Database } from './schema.ts';
 
-/** In order, oldest first. A migration that has left the house is never changed: add another one. */
+/**
+ * In the order of their names, as Kysely runs them. A migration that has left the house is never changed: add another one,
+ * with a name that comes last.
+ */
 const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-23-foundation', foundation],
   ['2026-11-24-usage-detail', usageDetail],
@@ -28,6 +32,7 @@ const migrations: readonly (readonly [string, Migration])[] = [
   ['2026-11-28-downloads', downloads],
   ['2026-11-28-on-demand', onDemand],
   ['2026-11-28-trials', trials],
+  ['2026-11-28-write-notices', writeNotices],
 ];
 
 /**

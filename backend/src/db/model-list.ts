@@ -17,13 +17,28 @@ const writtenBy = sql<string>`xmin::text`.as('written_by');
 export class ModelList {
   readonly #db: Executor;
   #kept: ReadonlyMap<string, Kept> = new Map();
+  #records: ModelRecord[] = [];
+  #writes = 0;
+  /** How many writes were known of when `#records` were asked for. */
+  #readAfter = -1;
 
   constructor(db: Executor) {
     this.#db = db;
   }
 
-  /** Oldest first. */
+  /** For what is written by this server or heard of from another one. */
+  written(): void {
+    this.#writes += 1;
+  }
+
+  /** As they were read last, unless something was written since. */
+  async latest(): Promise<ModelRecord[]> {
+    return this.#readAfter === this.#writes ? this.#records : this.read();
+  }
+
+  /** As the database has them now, oldest first. */
   async read(): Promise<ModelRecord[]> {
+    const writes = this.#writes;
     const kept = this.#kept;
     const rows = await this.#db
       .selectFrom('models')
@@ -35,7 +50,9 @@ export class ModelList {
     const fresh = await this.#readAnew(rows.filter((row) => !isKept(row)).map(({ id }) => id));
     const found = rows.flatMap((row) => (isKept(row) ? kept : fresh).get(row.id) ?? []);
     this.#kept = new Map(found.map((one) => [one.record.id, one]));
-    return found.map(({ record }) => record);
+    this.#records = found.map(({ record }) => record);
+    this.#readAfter = writes;
+    return this.#records;
   }
 
   /** One that was deleted meanwhile is not among them. */

@@ -42,6 +42,8 @@ export class Identity {
   /** What an unknown user's password is checked against, so that it takes as long as a known one's. */
   readonly #nobody = hashPassword(randomBytes(16).toString('hex'));
   #publishing: Promise<void> = Promise.resolve();
+  /** By hash, as published last. */
+  #sessions: ReadonlyMap<string, records.SessionRecord> = new Map();
 
   constructor(options: IdentityOptions) {
     this.#db = options.db;
@@ -121,7 +123,12 @@ export class Identity {
   /** The session of a cookie's value; null where it is not one that this server made, or has ended. */
   async findSession(token: string): Promise<records.SessionRecord | null> {
     if (!sessionToken.test(token)) return null;
-    return records.findSession(this.#db, sha256Hex(token), this.#nowMs());
+    const hash = sha256Hex(token);
+    const nowMs = this.#nowMs();
+    const known = this.#sessions.get(hash);
+    if (known !== undefined) return known.expiresAtMs > nowMs ? known : null;
+    // One that another server has just made.
+    return records.findSession(this.#db, hash, nowMs);
   }
 
   async logout(session: records.SessionRecord): Promise<void> {
@@ -191,6 +198,7 @@ export class Identity {
   async #read(): Promise<void> {
     const keys = await keyRecords.listLiveKeys(this.#db);
     const sessions = await records.listSessions(this.#db, this.#nowMs());
+    this.#sessions = new Map(sessions.map((session) => [session.hash, session]));
     this.#snapshot.replaceKeys(
       keys.map((key) => ({
         hash: key.hash,

@@ -131,6 +131,12 @@ export class Models {
     this.#supervisor.start();
   }
 
+  /** For what another server on the same database has written. */
+  changedElsewhere(): void {
+    this.#list.written();
+    this.#supervisor.wake();
+  }
+
   close(): Promise<void> {
     return this.#supervisor.close();
   }
@@ -140,7 +146,7 @@ export class Models {
   }
 
   async list(): Promise<Model[]> {
-    return (await this.#list.read()).map((record) => this.#shown.show(record));
+    return (await this.#list.latest()).map((record) => this.#shown.show(record));
   }
 
   async get(id: string): Promise<Model> {
@@ -152,6 +158,7 @@ export class Models {
     const read = readModel(model, null);
     await this.#checkFolder(read);
     const record = await insertModel(this.#options.db, read);
+    this.#list.written();
     const shown = this.#shown.show(record);
     this.#feed.publish({ model: shown });
     this.#supervisor.wake();
@@ -184,6 +191,7 @@ export class Models {
     const record =
       before.wanted === 'running' && claims ? await this.#memory.reserve(after, undefined, write) : await write();
     if (record === null) return refuseStale(db, id, (await this.#find(id)).name, edit.version);
+    this.#list.written();
     logger.info({ model: id, version: record.version, fields, username }, 'A model was changed');
     if (claims) this.#supervisor.forget(before);
     const shown = this.#shown.show(record);
@@ -221,6 +229,7 @@ export class Models {
   async delete(id: string): Promise<void> {
     const record = await this.#find(id);
     await deleteModel(this.#options.db, id);
+    this.#list.written();
     this.#gone.add(id);
     this.#shown.forget(id);
     this.#supervisor.forget(record);
@@ -279,6 +288,7 @@ export class Models {
 
   async #want(id: string, wanted: 'running' | 'stopped'): Promise<Model> {
     await setWanted(this.#options.db, id, wanted);
+    this.#list.written();
     const record = await this.#find(id);
     this.#supervisor.forget(record);
     this.#supervisor.wake();
