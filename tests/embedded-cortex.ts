@@ -25,7 +25,8 @@ export class EmbeddedCortex {
   #ports: readonly [number, number] | undefined;
   #cookie = '';
 
-  async start(env: Record<string, string> = {}): Promise<void> {
+  /** @param ownSession as a service has it: the kernel shares out the processor between sessions before it does within one */
+  async start(env: Record<string, string> = {}, { ownSession = false } = {}): Promise<void> {
     await mkdir(this.models, { recursive: true });
     this.#ports ??= [await freePort(), await freePort()];
     const [gatewayPort, uiPort] = this.#ports;
@@ -43,6 +44,7 @@ export class EmbeddedCortex {
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: ownSession,
     });
     this.#process = child;
     child.stdout.on('data', (data: Buffer) => {
@@ -65,6 +67,11 @@ export class EmbeddedCortex {
       }
       await sleep(200);
     }
+  }
+
+  /** The cookie of who is signed in. */
+  get cookie(): string {
+    return this.#cookie;
   }
 
   async call<N extends RouteName>(

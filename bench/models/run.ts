@@ -33,12 +33,13 @@ const socket = new CountingSocket(engine.host.replace('unix://', ''));
 try {
   const path = join(cortex.dir, 'engine.sock');
   await socket.listen(path);
-  await cortex.start({
+  const env = {
     DOCKER_HOST: `unix://${path}`,
     LLAMACPP_IMAGE: llama,
     OFFLINE_MODE: 'False',
     OFFLINE_MODE_AUTO_DETECT: 'False',
-  });
+  };
+  await cortex.start(env, { ownSession: true });
   mkdirSync(join(cortex.models, 'tiny'));
   await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
   await cortex.signIn();
@@ -59,8 +60,10 @@ try {
   const asking = (async () => {
     while (starting) {
       const began = performance.now();
-      await cortex.call('listModels');
+      const answer = await fetch(`${cortex.api}/admin/models`, { headers: { cookie: cortex.cookie } });
+      const body = await answer.arrayBuffer();
       answersMs.push(performance.now() - began);
+      if (!answer.ok || body.byteLength < 50_000) throw new Error(`the list of models: ${answer.status}`);
       await sleep(20);
     }
   })();
@@ -71,8 +74,9 @@ try {
   for (const id of ids.slice(5, 20)) await cortex.call('startModel', { params: { id } });
   await until(20);
 
-  say('20 models run; nothing happens for a minute');
-  await sleep(5000);
+  say('20 models run; nothing happens for two minutes, of which the second counts');
+  // V8 clears away what the starts have left, and then has nothing to do.
+  await sleep(60_000);
   const [cpuBefore, callsBefore] = [cpuMs(cortex.pid), socket.requests];
   await sleep(60_000);
   const perRoundMs = ((cpuMs(cortex.pid) - cpuBefore) / 60) * roundSeconds;
