@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { type Job, type Outcome, openedLine, outcome } from './job.ts';
-import { coreOf, cpuSeconds, type Pinning, pin, settled } from './proc.ts';
+import { coreOf, cpuSeconds, goLast, type Pinning, pin, settled } from './proc.ts';
 import type { Places, Target } from './targets.ts';
 
 /** A job but for what its target says. */
@@ -46,7 +46,11 @@ export async function runJob(
   pin(target.pid, coreOf('target', pinning));
   // Last, so that a job against the mock itself leaves it where it belongs.
   pin(bench.mock.pid, coreOf('other', pinning));
-  if (bench.postgresPid !== null) pin(bench.postgresPid, coreOf('other', pinning));
+  // It shares a core with mock and load, which have to be faster than every target. Cortex's connections have processes by now.
+  if (bench.postgresPid !== null) {
+    pin(bench.postgresPid, coreOf('other', pinning));
+    goLast(bench.postgresPid);
+  }
   const before = { came: await cameThrough(bench, target), cpu: cpuSeconds(target.pid) };
   const job = { ...wanted, port: target.port, headers: target.headers };
   const found = await load(bench.places, job, coreOf('other', pinning), onOpened);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ticksPerSecond = 100;
@@ -57,6 +57,18 @@ const allCores = `0-${cores - 1}`;
 /** The core of a process under a pinning. A machine of one core pins nothing. */
 export const coreOf = (role: 'target' | 'other', pinning: Pinning): string =>
   pinning === 'free' || cores < 2 ? allCores : role === 'target' ? '0' : '1';
+
+/**
+ * Lets everybody else go before a process and its children. Each process of Postgres has a session of its own, and between
+ * sessions Linux asks for the session's priority alone (autogroups: sched(7)).
+ */
+export function goLast(pid: number): void {
+  for (const member of family(pid)) {
+    setPriority(member, constants.priority.PRIORITY_LOW);
+    const session = `/proc/${member}/autogroup`;
+    if (existsSync(session)) writeFileSync(session, String(constants.priority.PRIORITY_LOW));
+  }
+}
 
 /** Puts a running process, all its threads and children, on cores. */
 export function pin(pid: number, coreList: string): void {

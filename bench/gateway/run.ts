@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, constants, cpus, setPriority, tmpdir, totalmem } from 'node:os';
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startPostgres } from '../../tests/db/postgres-server.ts';
@@ -43,8 +43,6 @@ const root = resolve(import.meta.dirname, '../../..');
 const base = process.env.TMPDIR ?? tmpdir();
 const work = mkdtempSync(join(base, 'cortex-bench-gateway-'));
 const postgres = flags.embedded ? null : await startPostgres();
-// It shares a core with mock and load, which have to be faster than every target.
-if (postgres !== null) setPriority(postgres.pid, constants.priority.PRIORITY_LOW);
 const places = {
   scripts: import.meta.dirname,
   sources: join(root, 'bench/gateway'),

@@ -105,6 +105,14 @@ describe('a limit', () => {
     expect((await ask()).status).toBe(429);
   });
 
+  it('of a model in whose place another answers is not told', async () => {
+    limited('model', 'chatty', { requests_per_minute: 7, tokens_per_minute: 7000 });
+    otherAnswers();
+    const answer = await ask();
+    expect(answer.status).toBe(200);
+    expect([...answer.headers.keys()].filter((name) => name.startsWith('x-ratelimit-'))).toEqual([]);
+  });
+
   it('that is the tightest is told, though the model that answers in the end has another', async () => {
     const limits = [
       { subject: 'key' as const, id: 'key-full', ...limit.parse({ requests_per_minute: 5 }) },

@@ -59,6 +59,12 @@ function grant(
   return new LimitGrant(options.limits, request);
 }
 
+/** Another model is to answer: what was told of the first one's limits says nothing of its own. */
+export function forgetAllowances(response: HttpResponse): void {
+  for (const name of [...Object.values(requestHeaders), ...Object.values(tokenHeaders), uncheckedHeader])
+    response.removeHeader(name);
+}
+
 /** @throws CortexError rate_limited */
 function tellAllowances(response: HttpResponse, answer: LimitAnswer): void {
   if (!answer.allowed) {
@@ -67,7 +73,7 @@ function tellAllowances(response: HttpResponse, answer: LimitAnswer): void {
     if (answer.name === 'tokens_per_minute') tell(response, tokenHeaders, none);
     throw refusal(answer);
   }
-  if (!answer.checked) response.setHeader('x-cortex-limits', 'unchecked');
+  if (!answer.checked) response.setHeader(uncheckedHeader, 'unchecked');
   tell(response, requestHeaders, answer.requests);
   tell(response, tokenHeaders, answer.tokens);
 }
@@ -78,6 +84,7 @@ const headersOf = (what: 'requests' | 'tokens') => ({
   remaining: `x-ratelimit-remaining-${what}`,
   reset: `x-ratelimit-reset-${what}`,
 });
+const uncheckedHeader = 'x-cortex-limits';
 const requestHeaders = headersOf('requests');
 const tokenHeaders = headersOf('tokens');
 

@@ -6,7 +6,7 @@ import { type InspectedBody, inspectBody } from './body.ts';
 import type { Caller } from './credentials.ts';
 import { type Exchange, sendError } from './exchange.ts';
 import { type Observer, observe } from './inspect.ts';
-import { type LimitGrant, takeLimits } from './limit-grant.ts';
+import { forgetAllowances, type LimitGrant, takeLimits } from './limit-grant.ts';
 import { ModelRequest } from './model-request.ts';
 import { leftEarly, noCounts, type RelayEnd, type RelayResult } from './relay.ts';
 import type { EnginePath } from './surface.ts';
@@ -167,6 +167,7 @@ export class Passage {
     try {
       this.#grant?.settle(null);
       this.#grant = null;
+      forgetAllowances(this.exchange.response);
       this.#grant = await takeLimits(this.exchange, this.caller, servedName, body);
       return null;
     } catch (error) {

@@ -26,6 +26,7 @@ export interface HttpResponse {
   /** All of it was given to the connection. */
   readonly finished: boolean;
   setHeader(name: string, value: string): void;
+  removeHeader(name: string): void;
   hasHeader(name: string): boolean;
   headers(): Readonly<Record<string, string>>;
   writeHead(status: number): void;

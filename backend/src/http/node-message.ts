@@ -100,6 +100,10 @@ class NodeResponse implements HttpResponse {
     this.#response.setHeader(name, value);
   }
 
+  removeHeader(name: string): void {
+    this.#response.removeHeader(name);
+  }
+
   hasHeader(name: string): boolean {
     return this.#response.hasHeader(name);
   }

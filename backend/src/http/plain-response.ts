@@ -72,6 +72,11 @@ export class PlainResponse implements HttpResponse {
     else this.#headers[at + 1] = value;
   }
 
+  removeHeader(name: string): void {
+    const at = this.#indexOf(name);
+    if (at !== -1) this.#headers.splice(at, 2);
+  }
+
   hasHeader(name: string): boolean {
     return this.#indexOf(name) !== -1;
   }
