@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type RouteInput, type RouteName, type RouteResponse, type Routes, routes } from '../contract/routes.ts';
+import { writeTinyModel } from './fixtures/tiny-model.ts';
 import { freePort } from './free-port.ts';
 
 // Measurements run this file compiled, from below dist/.
@@ -67,6 +68,20 @@ export class EmbeddedCortex {
       }
       await sleep(200);
     }
+  }
+
+  /** As `signIn`, with a password of one's own in place of the first one, which the UI asks to change. */
+  async signInForGood(): Promise<{ username: string; password: string }> {
+    const { username, password: current } = await this.signIn();
+    const password = `${current}-new`;
+    await this.call('changePassword', { body: { current, next: password } });
+    return { username, password };
+  }
+
+  /** Puts the tests' model into the folder `tiny`, as `tiny.gguf`. */
+  async addTinyModel(): Promise<void> {
+    await mkdir(join(this.models, 'tiny'));
+    await writeTinyModel(join(this.models, 'tiny/tiny.gguf'));
   }
 
   /** The cookie of who is signed in. */

@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { newModel } from '../../contract/models.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
-import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 const engine = new DockerEngine();
@@ -17,12 +15,8 @@ let id = '';
 
 beforeAll(async () => {
   await cortex.start({ CORTEX_ENGINE_NETWORK: network });
-  account = await cortex.signIn();
-  const next = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next } });
-  account.password = next;
-  await mkdir(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  account = await cortex.signInForGood();
+  await cortex.addTinyModel();
   const model = { name: 'Tiny', served_name: 'tiny', engine: 'llamacpp', folder: 'tiny', file: 'tiny.gguf' } as const;
   id = (await cortex.call('createModel', { body: newModel.parse(model) })).model.id;
   await cortex.call('startModel', { params: { id } });
@@ -41,12 +35,9 @@ afterAll(async () => {
 it('a model is checked with one click, measured, watched, compared and cleared away', async () => {
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
     const broken: string[] = [];
-    page.on('pageerror', (error) => broken.push(error.message));
-    await page.goto(cortex.ui);
-    await signIn(page, account);
-    await page.waitForURL('**/models');
+    context.on('weberror', (error) => broken.push(error.error().message));
+    const page = await openSignedIn(context, cortex.ui, account);
     await page.getByRole('link', { name: 'Tiny' }).first().click();
 
     await page.getByRole('button', { name: 'Check', exact: true }).click();

@@ -1,23 +1,16 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newModel } from '../../contract/models.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
-import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 let account: { username: string; password: string };
 
 beforeAll(async () => {
   await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock' });
-  account = await cortex.signIn();
-  const next = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next } });
-  account.password = next;
-  await mkdir(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  account = await cortex.signInForGood();
+  await cortex.addTinyModel();
 });
 afterAll(() => cortex.stop());
 
@@ -41,9 +34,7 @@ it('a model is changed with the command in sight', async () => {
   const model = await makeModel();
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(`${cortex.ui}/models/${model.id}`);
-    await signIn(page, account);
+    const page = await openSignedIn(context, `${cortex.ui}/models/${model.id}`, account);
     await page.getByRole('link', { name: 'Edit' }).click();
     await page.getByText('llama.cpp options').click();
     const size = page.getByLabel('context size (tokens)');
@@ -76,9 +67,7 @@ it('a change that comes late says what was changed meanwhile, and can start anew
   const model = await makeModel();
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(`${cortex.ui}/models/${model.id}/edit`);
-    await signIn(page, account);
+    const page = await openSignedIn(context, `${cortex.ui}/models/${model.id}/edit`, account);
     await page.getByLabel('Name', { exact: true }).fill('Mine');
     await cortex.call('updateModel', {
       params: { id: model.id },

@@ -1,24 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, findBarriers, signIn } from './signed-in.ts';
+import { expectFitForAll, findBarriers, openSignedIn, signIn } from './signed-in.ts';
 
 describe('the pages on the first run, on a machine without Docker', () => {
   const cortex = new EmbeddedCortex();
   let account: { username: string; password: string };
   beforeAll(async () => {
     await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock' });
-    account = await cortex.signIn();
-    await cortex.call('changePassword', { body: { current: account.password, next: `${account.password}-new` } });
+    account = await cortex.signInForGood();
   });
   afterAll(() => cortex.stop());
 
   it('load at most 200 kB of scripts before the first can be used, as the network carries them', async () => {
     const { context, close } = await openChromium();
     try {
-      const page = await context.newPage();
-      await page.goto(cortex.ui);
-      await signIn(page, { ...account, password: `${account.password}-new` });
+      const page = await openSignedIn(context, cortex.ui, account);
       await page.getByText('No model yet').waitFor();
       const bytes = await page.evaluate<number>(
         'performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(".js")).reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)',
@@ -43,7 +40,7 @@ describe('the pages on the first run, on a machine without Docker', () => {
       await page.goto(cortex.ui);
       await page.getByLabel('User name').waitFor();
       expect(await findBarriers(page)).toEqual([]);
-      await signIn(page, { ...account, password: `${account.password}-new` });
+      await signIn(page, account);
       await page.waitForURL('**/models');
       for (const [name, path, text] of [
         ['models', '/models', 'No model yet'],

@@ -1,12 +1,9 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newModel } from '../../contract/models.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
-import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, findBarriers, signIn } from './signed-in.ts';
+import { expectFitForAll, findBarriers, openSignedIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 const names = ['Llama', 'Qwen', 'Gemma', 'Phi', 'Mistral', 'Granite'];
@@ -14,12 +11,8 @@ let account: { username: string; password: string };
 
 beforeAll(async () => {
   await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock', OFFLINE_MODE: 'true' });
-  account = await cortex.signIn();
-  const next = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next } });
-  account.password = next;
-  await mkdir(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  account = await cortex.signInForGood();
+  await cortex.addTinyModel();
   for (const name of names) {
     const files = { engine: 'llamacpp', folder: 'tiny', file: 'tiny.gguf' };
     await cortex.call('createModel', { body: newModel.parse({ name, served_name: name.toLowerCase(), ...files }) });
@@ -36,10 +29,7 @@ async function at(
 ): Promise<void> {
   const { context, close } = await openChromium(options);
   try {
-    const page = await context.newPage();
-    await page.goto(cortex.ui + path);
-    await signIn(page, account);
-    await page.waitForURL(`**${path}`);
+    const page = await openSignedIn(context, cortex.ui + path, account);
     await act(page);
   } finally {
     await close();

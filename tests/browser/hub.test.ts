@@ -7,7 +7,7 @@ import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { HubServer } from '../fixtures/hub-server.ts';
 import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 let cortex: EmbeddedCortex;
 let hub: HubServer;
@@ -25,15 +25,9 @@ afterAll(() => hub.close());
 async function openAdd(env: Record<string, string>) {
   cortex = new EmbeddedCortex();
   await cortex.start({ HF_ENDPOINT: `http://127.0.0.1:${hub.port}`, ...env });
-  const account = await cortex.signIn();
-  const next = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next } });
+  const account = await cortex.signInForGood();
   const { context, close } = await openChromium();
-  const page = await context.newPage();
-  await page.goto(cortex.ui);
-  await signIn(page, { ...account, password: next });
-  await page.waitForURL('**/models');
-  await page.goto(`${cortex.ui}/models/add`);
+  const page = await openSignedIn(context, `${cortex.ui}/models/add`, account);
   return { page, close };
 }
 

@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newModel } from '../../contract/models.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { makeImage, makeLayer, pushImage } from '../fixtures/registry-images.ts';
 import { ThrottledRegistry } from '../fixtures/throttled-registry.ts';
-import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const registryOrigin = 'http://127.0.0.1:5055';
 const cortex = new EmbeddedCortex();
@@ -30,12 +27,8 @@ beforeAll(async () => {
     VLLM_IMAGE: '127.0.0.1:59/absent/vllm:v1',
     CORTEX_ENGINE_NETWORK: network,
   });
-  account = await cortex.signIn();
-  const next = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next } });
-  account.password = next;
-  await mkdir(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  account = await cortex.signInForGood();
+  await cortex.addTinyModel();
   const body = { name: 'Tiny', served_name: 'tiny', engine: 'llamacpp', folder: 'tiny', file: 'tiny.gguf' } as const;
   modelId = (await cortex.call('createModel', { body: newModel.parse(body) })).model.id;
 });
@@ -49,10 +42,7 @@ afterAll(async () => {
 it('a pull is seen with its bytes, and ended by its button', async () => {
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(cortex.ui);
-    await signIn(page, account);
-    await page.waitForURL('**/models');
+    const page = await openSignedIn(context, cortex.ui, account);
     await cortex.call('startModel', { params: { id: modelId } });
     await page.getByText(/of 5\.0 MB · .*kB\/s · .* left/).waitFor({ timeout: 30_000 });
     await expectFitForAll(page, 'image-pull');

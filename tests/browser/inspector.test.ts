@@ -1,15 +1,9 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { startCountingEngine } from '../faults/counting-engine.ts';
 import type { ScriptedEngine } from '../fixtures/scripted-engine.ts';
 import { openChromium } from './chromium.ts';
-
-const pictures = fileURLToPath(new URL('../artifacts/ui/', import.meta.url));
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 describe('the inspector', () => {
   const cortex = new EmbeddedCortex();
@@ -17,11 +11,9 @@ describe('the inspector', () => {
   let account: { username: string; password: string };
   let token: string;
   beforeAll(async () => {
-    mkdirSync(pictures, { recursive: true });
     engine = await startCountingEngine();
     await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock', GATEWAY_WORKERS: '2' });
-    account = await cortex.signIn();
-    await cortex.call('changePassword', { body: { current: account.password, next: `${account.password}-new` } });
+    account = await cortex.signInForGood();
     await cortex.call('createEndpoint', { body: { name: 'mock', served_name: 'steady', url: engine.url } });
     ({ token } = await cortex.call('createKey', { body: { name: 'support-bot' } }));
   });
@@ -42,12 +34,7 @@ describe('the inspector', () => {
   it('is started, shows what was asked and answered, also by a worker, and forgets it', async () => {
     const { context, close } = await openChromium();
     try {
-      const page = await context.newPage();
-      await page.goto(cortex.ui);
-      await page.getByLabel('User name').fill(account.username);
-      await page.getByLabel('Password', { exact: true }).fill(`${account.password}-new`);
-      await page.getByRole('button', { name: 'Sign in' }).click();
-      await page.waitForURL('**/models');
+      const page = await openSignedIn(context, cortex.ui, account);
       await page.getByRole('link', { name: 'Inspector' }).click();
       await page.getByRole('button', { name: 'Inspect requests' }).click();
       await page.getByText('Waiting for a request').waitFor();
@@ -65,18 +52,9 @@ describe('the inspector', () => {
         .first()
         .waitFor();
       expect(await page.content()).not.toContain(token);
-      await page.evaluate(axeSource);
-      const found = await page.evaluate<{ violations: { id: string; impact: string }[] }>('axe.run()');
-      expect(found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')).toEqual([]);
-      for (const width of [1440, 390]) {
-        await page.setViewportSize({ width, height: 900 });
-        await page.screenshot({ path: join(pictures, `inspector-details-${width}.png`) });
-        expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0);
-      }
+      await expectFitForAll(page, 'inspector-details');
       await dialog.getByRole('button', { name: 'Close' }).click();
-      await page.screenshot({ path: join(pictures, `inspector-full-390.png`) });
-      await page.setViewportSize({ width: 1440, height: 900 });
-      await page.screenshot({ path: join(pictures, `inspector-full-1440.png`) });
+      await expectFitForAll(page, 'inspector-full');
       await page.getByRole('button', { name: 'Stop and forget' }).click();
       await page.getByRole('button', { name: 'Inspect requests' }).waitFor();
       expect((await cortex.call('getInspector')).requests).toEqual([]);

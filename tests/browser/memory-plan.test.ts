@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { writeLargeModel } from '../fixtures/large-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 let tools = '';
@@ -20,8 +20,7 @@ beforeAll(async () => {
   );
   await chmod(smi, 0o755);
   await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock', PATH: `${tools}:${process.env.PATH ?? ''}` });
-  account = await cortex.signIn();
-  await cortex.call('changePassword', { body: { current: account.password, next: `${account.password}-new` } });
+  account = await cortex.signInForGood();
   await mkdir(join(cortex.models, 'large'));
   await writeLargeModel(join(cortex.models, 'large/large.gguf'), 15);
 });
@@ -33,10 +32,7 @@ afterAll(async () => {
 it('shows where the memory goes, what would make it fit, and takes that over', async () => {
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(cortex.ui);
-    await signIn(page, { ...account, password: `${account.password}-new` });
-    await page.waitForURL('**/models');
+    const page = await openSignedIn(context, cortex.ui, account);
 
     await page.goto(`${cortex.ui}/system`);
     await page.getByText('0 · NVIDIA RTX 4000 Ada').waitFor();
@@ -76,10 +72,7 @@ it("shows the plan on the model's page, and what was reported beside it", async 
   });
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(cortex.ui);
-    await signIn(page, { ...account, password: `${account.password}-new` });
-    await page.waitForURL('**/models');
+    const page = await openSignedIn(context, cortex.ui, account);
     await page.goto(`${cortex.ui}/models/${model.id}`);
     await page.getByText('Memory as the engine reported it').waitFor();
     await page.getByTestId('memory-plan').scrollIntoViewIfNeeded();

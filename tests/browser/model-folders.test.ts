@@ -5,7 +5,7 @@ import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { type GgufField, list, makeGguf, text, u32 } from '../fixtures/gguf-file.ts';
 import { makeSafetensors } from '../fixtures/safetensors-file.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 let account: { username: string; password: string };
@@ -30,10 +30,7 @@ function put(path: string, content: Buffer | string): void {
 
 beforeAll(async () => {
   await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock' });
-  account = await cortex.signIn();
-  const password = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next: password } });
-  account = { ...account, password };
+  account = await cortex.signInForGood();
   put('org/tiny-llama/tiny-Q4_K_M.gguf', gguf({ 'general.file_type': u32(15) }));
   put('org/tiny-llama/tiny-Q8_0.gguf', gguf({ 'general.file_type': u32(7), 'general.architecture': text('llama9') }));
   put('org/tiny-llama/mmproj-tiny.gguf', gguf({ 'general.architecture': text('clip') }));
@@ -54,10 +51,7 @@ afterAll(() => cortex.stop());
 it('shows what a folder holds, what of it can run and what speaks against it', async () => {
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(cortex.ui);
-    await signIn(page, account);
-    await page.waitForURL('**/models');
+    const page = await openSignedIn(context, cortex.ui, account);
     await page.goto(`${cortex.ui}/models/add?step=folder`);
     await page.getByText('Folders more than 5 levels down were not looked at.').waitFor();
     await expectFitForAll(page, 'model-folders');

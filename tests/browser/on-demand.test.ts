@@ -1,11 +1,8 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newModel } from '../../contract/models.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
-import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 let account: { username: string; password: string };
@@ -13,12 +10,8 @@ let id = '';
 
 beforeAll(async () => {
   await cortex.start();
-  account = await cortex.signIn();
-  const next = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next } });
-  account.password = next;
-  await mkdir(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  account = await cortex.signInForGood();
+  await cortex.addTinyModel();
   const model = { name: 'Tiny', served_name: 'tiny', engine: 'llamacpp', folder: 'tiny', file: 'tiny.gguf' } as const;
   id = (await cortex.call('createModel', { body: newModel.parse(model) })).model.id;
 });
@@ -28,10 +21,7 @@ it('a model is put on demand, changed and taken off', async () => {
   const { context, close } = await openChromium();
   const kept = async () => (await cortex.call('getOnDemand', { params: { id } })).on_demand;
   try {
-    const page = await context.newPage();
-    await page.goto(cortex.ui);
-    await signIn(page, account);
-    await page.waitForURL('**/models');
+    const page = await openSignedIn(context, cortex.ui, account);
     await page.goto(`${cortex.ui}/models/${id}`);
     const words = page.getByTestId('on-demand');
     await words.getByText(/^Off/).waitFor();

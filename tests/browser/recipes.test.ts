@@ -1,12 +1,9 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newModel } from '../../contract/models.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
-import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 let account: { username: string; password: string };
@@ -14,12 +11,8 @@ let counter = 0;
 
 beforeAll(async () => {
   await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock' });
-  account = await cortex.signIn();
-  const next = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next } });
-  account.password = next;
-  await mkdir(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  account = await cortex.signInForGood();
+  await cortex.addTinyModel();
 });
 afterAll(() => cortex.stop());
 
@@ -33,9 +26,7 @@ it('a model is kept, changed, kept again, compared and made anew', async () => {
   const model = await makeModel({ context_size: 512, extra_env: { MY_TOKEN: 'hush' } });
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(`${cortex.ui}/recipes`);
-    await signIn(page, account);
+    const page = await openSignedIn(context, `${cortex.ui}/recipes`, account);
     await page.getByText('No recipe yet').or(page.getByRole('table')).first().waitFor();
     await expectFitForAll(page, 'recipes-empty');
     await page.getByRole('link', { name: 'Keep a model' }).click();
@@ -93,9 +84,7 @@ it('a version is applied to a model, and a recipe deleted', async () => {
   const target = await makeModel({ threads: 2 });
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(`${cortex.ui}/recipes/${recipe.id}`);
-    await signIn(page, account);
+    const page = await openSignedIn(context, `${cortex.ui}/recipes/${recipe.id}`, account);
     await page.getByRole('button', { name: 'Apply to a model' }).click();
     await page.getByRole('dialog').getByLabel('Model').selectOption(target.id);
     await page.getByRole('button', { name: 'Apply', exact: true }).click();
@@ -125,9 +114,7 @@ it("the Python Cortex's recipes are read with a word on each field before they a
   };
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(`${cortex.ui}/recipes?add=file`);
-    await signIn(page, account);
+    const page = await openSignedIn(context, `${cortex.ui}/recipes?add=file`, account);
     await page.getByLabel('Or its text').fill(JSON.stringify(old));
     await page.getByRole('button', { name: 'Read' }).click();
     const found = page.getByRole('region', { name: 'From before' });

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { newModel } from '../../contract/models.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
-import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 const engine = new DockerEngine();
@@ -17,12 +16,8 @@ let id = '';
 
 beforeAll(async () => {
   await cortex.start({ CORTEX_ENGINE_NETWORK: network });
-  account = await cortex.signIn();
-  const next = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next } });
-  account.password = next;
-  await mkdir(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  account = await cortex.signInForGood();
+  await cortex.addTinyModel();
   const model = { name: 'Tiny', served_name: 'tiny', engine: 'llamacpp', folder: 'tiny', file: 'tiny.gguf' } as const;
   id = (await cortex.call('createModel', { body: newModel.parse({ ...model, replicas: 2 }) })).model.id;
   await cortex.call('startModel', { params: { id } });
@@ -39,10 +34,7 @@ afterAll(async () => {
 it('each replica of a model is seen, what it lacks, and its log', async () => {
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(cortex.ui);
-    await signIn(page, account);
-    await page.waitForURL('**/models');
+    const page = await openSignedIn(context, cortex.ui, account);
     await page.getByRole('link', { name: 'Tiny' }).first().click();
     const rows = page.getByTestId('replicas').getByRole('listitem');
     await expect

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { ScriptedEngine, sendJson } from '../fixtures/scripted-engine.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn, signIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 const engine = new ScriptedEngine();
@@ -17,9 +17,7 @@ beforeAll(async () => {
   };
   await engine.start();
   await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock' });
-  const { username, password } = await cortex.signIn();
-  account = { username, password: `${password}-new` };
-  await cortex.call('changePassword', { body: { current: password, next: account.password } });
+  account = await cortex.signInForGood();
 });
 afterAll(async () => {
   await cortex.stop();
@@ -41,12 +39,9 @@ const addEndpoint = (name: string, servedName: string) =>
 async function onPage(path: string, body: (page: Page) => Promise<void>): Promise<void> {
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
     const broken: string[] = [];
-    page.on('pageerror', (error) => broken.push(error.message));
-    await page.goto(cortex.ui + path);
-    await signIn(page, account);
-    await page.waitForURL((url) => url.pathname + url.search === path);
+    context.on('weberror', (error) => broken.push(error.error().message));
+    const page = await openSignedIn(context, cortex.ui + path, account);
     await body(page);
     expect(broken).toEqual([]);
   } finally {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import { expect } from 'vitest';
 
 const pictures = fileURLToPath(new URL('../artifacts/ui/', import.meta.url));
@@ -20,6 +20,15 @@ export async function signIn(page: Page, { username, password }: Account): Promi
   await page.getByLabel('User name').fill(username);
   await page.getByLabel('Password', { exact: true }).fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+/** Opens an address of the UI as somebody who has to sign in first and is then led there. */
+export async function openSignedIn(context: BrowserContext, address: string, account: Account): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(address);
+  await signIn(page, account);
+  await page.waitForURL(({ pathname }) => pathname !== '/sign-in');
+  return page;
 }
 
 /** What axe finds on the page as it is, of weight. Evaluated through the debugger, so the page's policy stays as it is. */

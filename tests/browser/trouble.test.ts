@@ -1,13 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { newModel } from '../../contract/models.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
-import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const cortex = new EmbeddedCortex();
 const engine = new DockerEngine();
@@ -16,12 +13,8 @@ let account: { username: string; password: string };
 
 beforeAll(async () => {
   await cortex.start({ CORTEX_ENGINE_NETWORK: network });
-  account = await cortex.signIn();
-  const next = `${account.password}-new`;
-  await cortex.call('changePassword', { body: { current: account.password, next } });
-  account.password = next;
-  await mkdir(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  account = await cortex.signInForGood();
+  await cortex.addTinyModel();
 });
 afterAll(async () => {
   for (const { id } of (await cortex.call('listModels')).models) await cortex.call('deleteModel', { params: { id } });
@@ -40,10 +33,7 @@ it('a start that failed shows the line that says why, and is put right with one 
   await cortex.call('startModel', { params: { id } });
   const { context, close } = await openChromium();
   try {
-    const page = await context.newPage();
-    await page.goto(cortex.ui);
-    await signIn(page, account);
-    await page.waitForURL('**/models');
+    const page = await openSignedIn(context, cortex.ui, account);
     await page.goto(`${cortex.ui}/models/${id}`);
     const evidence = page.getByTestId('evidence');
     await evidence.waitFor({ timeout: 60_000 });

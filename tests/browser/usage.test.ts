@@ -6,7 +6,7 @@ import { type PostgresServer, startPostgres } from '../db/postgres-server.ts';
 import { usageOf } from '../db/usage-record.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
 import { openChromium } from './chromium.ts';
-import { expectFitForAll, signIn } from './signed-in.ts';
+import { expectFitForAll, openSignedIn } from './signed-in.ts';
 
 const minuteMs = 60_000;
 
@@ -18,8 +18,7 @@ describe('the usage page of a busy installation', () => {
   beforeAll(async () => {
     postgres = await startPostgres();
     await cortex.start({ DOCKER_HOST: 'unix:///nonexistent/docker.sock', DATABASE_URL: postgres.url });
-    account = await cortex.signIn();
-    await cortex.call('changePassword', { body: { current: account.password, next: `${account.password}-new` } });
+    account = await cortex.signInForGood();
     const made = await cortex.call('createKey', { body: { name: 'support-bot', scopes: ['chat'] } });
     const { db, close } = await openDatabase({ url: postgres.url });
     const now = Date.now();
@@ -47,12 +46,9 @@ describe('the usage page of a busy installation', () => {
   it('can be read, split, filtered and paged, at every width', async () => {
     const { context, close } = await openChromium();
     try {
-      const page = await context.newPage();
       const broken: string[] = [];
-      page.on('pageerror', (error) => broken.push(error.message));
-      await page.goto(cortex.ui);
-      await signIn(page, { ...account, password: `${account.password}-new` });
-      await page.waitForURL('**/models');
+      context.on('weberror', (error) => broken.push(error.error().message));
+      const page = await openSignedIn(context, cortex.ui, account);
 
       for (const [name, path] of [
         ['usage-day', '/usage'],
