@@ -59,6 +59,7 @@ const connect = (url: string) =>
 
 /** A request that runs: what settles it. */
 interface Running {
+  readonly requestId: string;
   readonly keys: readonly string[];
   /** Sorted sets in which it counts. */
   readonly counted: readonly string[];
@@ -73,7 +74,9 @@ export class RedisLimits implements LimitStore {
   readonly #options: RedisLimitsOptions;
   readonly #client: ReturnType<typeof connect>;
   readonly #leaseMs: number;
-  readonly #running = new Map<string, Running>();
+  /** By slot. No Map: see gateway/time-limits. */
+  readonly #running: (Running | null)[] = [];
+  readonly #freeSlots: number[] = [];
   readonly #renewing: NodeJS.Timeout;
   #available = true;
 
@@ -117,14 +120,17 @@ export class RedisLimits implements LimitStore {
     const counted = limits
       .filter((limit) => limit.concurrent_requests !== null)
       .flatMap(({ subject, id }) => keysOf(subject, id)[1]);
-    this.#running.set(requestId, { keys, counted, takenAtMs });
+    const slot = this.#freeSlots.pop() ?? this.#running.length;
+    this.#running[slot] = { requestId, keys, counted, takenAtMs };
+    request.slot = slot;
     return allowanceOfAll(limits, rest);
   }
 
-  settle({ requestId, tokens }: LimitRequest, usedTokens: number | null): void {
-    const running = this.#running.get(requestId);
-    if (running === undefined) return;
-    this.#running.delete(requestId);
+  settle({ requestId, tokens, slot = -1 }: LimitRequest, usedTokens: number | null): void {
+    const running = this.#running[slot] ?? null;
+    if (running?.requestId !== requestId) return;
+    this.#running[slot] = null;
+    this.#freeSlots.push(slot);
     const returned = usedTokens === null ? 1 : 0;
     const values = [requestId, (usedTokens ?? 0) - tokens, running.takenAtMs, returned].map(String);
     // Unsettled, the estimate stands for the true count, and the lease ends by itself.
@@ -144,9 +150,9 @@ export class RedisLimits implements LimitStore {
   }
 
   #renew(): void {
-    for (const [requestId, { counted }] of this.#running) {
-      if (counted.length === 0) continue;
-      inTime(this.#client.renew(counted, [requestId, String(this.#leaseMs)])).catch((error: unknown) =>
+    for (const running of this.#running) {
+      if (running === null || running.counted.length === 0) continue;
+      inTime(this.#client.renew(running.counted, [running.requestId, String(this.#leaseMs)])).catch((error: unknown) =>
         this.#away(error),
       );
     }
