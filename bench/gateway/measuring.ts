@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { type Job, type Outcome, openedLine, outcome } from './job.ts';
-import { coreOf, cpuSeconds, goLast, type Pinning, pin, settled } from './proc.ts';
+import { coreOf, cpuSeconds, type Pinning, pin, policyOf, schedule, settled } from './proc.ts';
 import type { Places, Target } from './targets.ts';
 
 /** A job but for what its target says. */
@@ -46,14 +46,11 @@ export async function runJob(
   pin(target.pid, coreOf('target', pinning));
   // Last, so that a job against the mock itself leaves it where it belongs.
   pin(bench.mock.pid, coreOf('other', pinning));
-  // It shares a core with mock and load, which have to be faster than every target. Cortex's connections have processes by now.
-  if (bench.postgresPid !== null) {
-    pin(bench.postgresPid, coreOf('other', pinning));
-    goLast(bench.postgresPid);
-  }
+  schedule(bench.mock.pid, policyOf(pinning));
+  if (bench.postgresPid !== null) pin(bench.postgresPid, coreOf('other', pinning));
   const before = { came: await cameThrough(bench, target), cpu: cpuSeconds(target.pid) };
   const job = { ...wanted, port: target.port, headers: target.headers };
-  const found = await load(bench.places, job, coreOf('other', pinning), onOpened);
+  const found = await load(bench.places, job, pinning, onOpened);
   const settleSeconds = await settled(target.pid);
   const came = (await cameThrough(bench, target)) - before.came;
   if (found.failures > 0) throw new Error(`${target.name}: ${found.failures} failures: ${found.examples.join('; ')}`);
@@ -62,8 +59,9 @@ export async function runJob(
   return { ...found, cpuSeconds: cpuSeconds(target.pid) - before.cpu, settleSeconds };
 }
 
-async function load({ scripts }: Places, job: Job, cores: string, onOpened: () => void): Promise<Outcome> {
-  const command = ['-c', cores, process.execPath, join(scripts, 'load.js'), JSON.stringify(job)];
+async function load({ scripts }: Places, job: Job, pinning: Pinning, onOpened: () => void): Promise<Outcome> {
+  const program = [process.execPath, join(scripts, 'load.js'), JSON.stringify(job)];
+  const command = ['-c', coreOf('other', pinning), 'chrt', ...policyOf(pinning), ...program];
   const child = spawn('taskset', command, { stdio: ['ignore', 'pipe', 'inherit'] });
   let last = '';
   const lines = createInterface(child.stdout);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, constants, setPriority } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ticksPerSecond = 100;
@@ -59,14 +59,16 @@ export const coreOf = (role: 'target' | 'other', pinning: Pinning): string =>
   pinning === 'free' || cores < 2 ? allCores : role === 'target' ? '0' : '1';
 
 /**
- * Lets everybody else go before a process and its children. Each process of Postgres has a session of its own, and between
- * sessions Linux asks for the session's priority alone (autogroups: sched(7)).
+ * How mock and load run, in the words of `chrt`. On a core of their own they come at once, before Postgres and all else that
+ * is there (real time): a target that waits for them is not measured. Where they share cores with the target they are as it is.
  */
-export function goLast(pid: number): void {
+export const policyOf = (pinning: Pinning): readonly string[] =>
+  pinning === 'target' && cores > 1 ? ['--rr', '1'] : ['--other', '0'];
+
+export function schedule(pid: number, policy: readonly string[]): void {
   for (const member of family(pid)) {
-    setPriority(member, constants.priority.PRIORITY_LOW);
-    const session = `/proc/${member}/autogroup`;
-    if (existsSync(session)) writeFileSync(session, String(constants.priority.PRIORITY_LOW));
+    const [kind = '', priority = ''] = policy;
+    execFileSync('chrt', [kind, '--all-tasks', '--pid', priority, String(member)], { stdio: 'ignore' });
   }
 }
 
