@@ -78,7 +78,7 @@ describe.runIf(hasPostgres)('two servers on one Postgres', () => {
     }
   });
 
-  it('takes a session that another one has just made, and refuses it when that one has ended it', async () => {
+  it('take a session that another one has just made, and refuse it when that one has ended it', async () => {
     const [one, other] = [await startServer(), await startServer()];
     try {
       const { user } = await admin(one);
