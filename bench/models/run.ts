@@ -1,9 +1,8 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { EmbeddedCortex } from '../../tests/embedded-cortex.ts';
-import { writeTinyModel } from '../../tests/fixtures/tiny-model.ts';
 import { startEngine } from '../../tests/ground/engine.ts';
 import { printTable, type Row } from '../table.ts';
 import { CountingSocket } from './counting-socket.ts';
@@ -40,8 +39,7 @@ try {
     OFFLINE_MODE_AUTO_DETECT: 'False',
   };
   await cortex.start(env, { ownSession: true });
-  mkdirSync(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  await cortex.addTinyModel();
   await cortex.signIn();
   const ids: string[] = [];
   for (let at = 0; at < 100; at += 1) {

@@ -1,13 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Model } from '../../contract/models.ts';
 import { llama } from '../docker/supervised-models.ts';
 import { EmbeddedCortex } from '../embedded-cortex.ts';
-import { writeTinyModel } from '../fixtures/tiny-model.ts';
 import { type Engine, startEngine } from '../ground/engine.ts';
 
 const run = promisify(execFile);
@@ -27,8 +24,7 @@ beforeAll(async () => {
   engine = await startEngine({ name: 'killed', version: 'bookworm', store: 'overlay2' });
   await run('bash', ['-c', 'set -o pipefail; docker save "$1" | docker --host "$0" load', engine.host, llama]);
   await cortex.start(env());
-  await mkdir(join(cortex.models, 'tiny'));
-  await writeTinyModel(join(cortex.models, 'tiny/tiny.gguf'));
+  await cortex.addTinyModel();
   await cortex.signIn();
 });
 afterAll(async () => {
